@@ -1,0 +1,9 @@
+#pragma once
+
+namespace diffusion {
+
+/// Names the project whose numbers to reproduce where its code departs from the mathematics. The default is
+/// right.
+enum class compat { none, diffusers };
+
+}  // namespace diffusion

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <utility>
+
+#include "diffusion/prediction.hpp"
+#include "diffusion/rows.hpp"
+
+namespace diffusion {
+
+/// When a network is asked: discrete networks read `t`, networks over noise levels `level`.
+template <class Time>
+struct time_point {
+  Time t{};
+  noise_level level;
+};
+
+/// A function object p(x, at, out): the network's output for every row of x at one time. Rows of `out` have
+/// the size of those of x, or twice that with a learned variance. It predicts ε unless wrapped by predicts.
+template <class P, class T, class Time = int>
+concept Predictor = Scalar<T> && requires(P& predict, rows<const T> x, time_point<Time> at, rows<T> out) {
+  predict(x, at, out);
+};
+
+/// A predictor and what it predicts.
+template <class F>
+struct predictor_of {
+  F function;
+  prediction kind;
+
+  template <class... Args>
+  requires std::invocable<F&, Args...>
+  void operator()(Args&&... args) { function(std::forward<Args>(args)...); }
+};
+
+/// Marks what a network predicts: predicts<prediction::v>(f).
+template <prediction Kind, class F>
+[[nodiscard]] predictor_of<F> predicts(F function) {
+  return {std::move(function), Kind};
+}
+
+/// The same for a kind that is only known at run time.
+template <class F>
+[[nodiscard]] predictor_of<F> predicts(prediction kind, F function) {
+  return {std::move(function), kind};
+}
+
+/// What a predictor predicts: ε unless it says otherwise.
+template <class P>
+[[nodiscard]] prediction kind_of(const P& predictor) {
+  if constexpr (requires {
+                  { predictor.kind } -> std::convertible_to<prediction>;
+                }) {
+    return predictor.kind;
+  } else {
+    return prediction::epsilon;
+  }
+}
+
+}  // namespace diffusion

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+#include "diffusion/detail/error.hpp"
+
+namespace diffusion {
+
+/// Element types of the arrays. Levels and coefficients are always double.
+template <class T>
+concept Scalar = std::same_as<T, float> || std::same_as<T, double>;
+
+/// A batch: `count` samples of equal size, contiguous, one row each. Refers to memory of the caller.
+template <class T>
+requires Scalar<std::remove_const_t<T>>
+class rows {
+ public:
+  /// Throws unless count ≥ 1 divides a size ≥ 1.
+  rows(std::span<T> data, std::size_t count) : data_(data), count_(count) {
+    if (data.empty()) detail::invalid("size of rows", data.size(), "at least 1");
+    if (count == 0 || data.size() % count != 0)
+      detail::invalid("count of rows", count, "a divisor of the size " + detail::to_text(data.size()));
+  }
+  rows(const rows<std::remove_const_t<T>>& other) noexcept requires std::is_const_v<T>
+      : data_(other.data()), count_(other.count()) {}
+
+  [[nodiscard]] std::span<T> data() const noexcept { return data_; }
+  [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  [[nodiscard]] std::size_t row_size() const noexcept { return data_.size() / count_; }
+  [[nodiscard]] std::span<T> operator[](std::size_t i) const noexcept {
+    return data_.subspan(i * row_size(), row_size());
+  }
+
+ private:
+  std::span<T> data_;
+  std::size_t count_;
+};
+
+template <class T>
+rows(std::span<T>, std::size_t) -> rows<T>;
+
+namespace detail {
+
+/// Throws unless both have the same number of rows and `columns` values in each row of `values`.
+template <class T, class U>
+void require_rows(std::string_view symbol, const rows<T>& values, const rows<U>& like, std::size_t columns) {
+  require_size(std::string(symbol) + " (rows)", values.count(), like.count());
+  require_size(std::string(symbol) + " (row)", values.row_size(), columns);
+}
+
+}  // namespace detail
+}  // namespace diffusion
