@@ -43,10 +43,12 @@ struct noise_level {
 namespace detail {
 
 inline void require_level(std::string_view symbol, noise_level level) {
-  const std::string name(symbol);
-  if (!(level.alpha >= 0 && std::isfinite(level.alpha))) invalid(name + ".alpha", level.alpha, "[0, inf)");
-  if (!(level.sigma >= 0 && std::isfinite(level.sigma))) invalid(name + ".sigma", level.sigma, "[0, inf)");
-  if (level.alpha == 0 && level.sigma == 0) invalid(name + ".sigma", level.sigma, "(0, inf) where alpha = 0");
+  const auto refuse = [&](const char* member, double value, const char* allowed) {
+    invalid(std::string(symbol) + member, value, allowed);
+  };
+  if (!(level.alpha >= 0 && std::isfinite(level.alpha))) refuse(".alpha", level.alpha, "[0, inf)");
+  if (!(level.sigma >= 0 && std::isfinite(level.sigma))) refuse(".sigma", level.sigma, "[0, inf)");
+  if (level.alpha == 0 && level.sigma == 0) refuse(".sigma", level.sigma, "(0, inf) where alpha = 0");
 }
 
 }  // namespace detail

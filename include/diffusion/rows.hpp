@@ -24,8 +24,10 @@ class rows {
     if (count == 0 || data.size() % count != 0)
       detail::invalid("count of rows", count, "a divisor of the size " + detail::to_text(data.size()));
   }
-  rows(const rows<std::remove_const_t<T>>& other) noexcept requires std::is_const_v<T>
-      : data_(other.data()), count_(other.count()) {}
+
+  operator rows<const T>() const noexcept requires(!std::is_const_v<T>) {
+    return {std::span<const T>(data_), count_};
+  }
 
   [[nodiscard]] std::span<T> data() const noexcept { return data_; }
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
@@ -47,8 +49,10 @@ namespace detail {
 /// Throws unless both have the same number of rows and `columns` values in each row of `values`.
 template <class T, class U>
 void require_rows(std::string_view symbol, const rows<T>& values, const rows<U>& like, std::size_t columns) {
-  require_size(std::string(symbol) + " (rows)", values.count(), like.count());
-  require_size(std::string(symbol) + " (row)", values.row_size(), columns);
+  if (values.count() != like.count())
+    invalid("number of rows of " + std::string(symbol), values.count(), to_text(like.count()));
+  if (values.row_size() != columns)
+    invalid("size of a row of " + std::string(symbol), values.row_size(), to_text(columns));
 }
 
 }  // namespace detail
