@@ -1,0 +1,83 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "nn/convolution.hpp"
+#include "nn/group_norm.hpp"
+#include "nn/linear.hpp"
+#include "nn/parameters.hpp"
+#include "nn/tensor.hpp"
+
+namespace mnist {
+
+/// What res_block::backward needs of the forward pass.
+template <class T>
+struct res_block_cache {
+  tensor<T> x, stats1, active1, h, stats2, active2;
+};
+
+/// h = conv1(silu(norm1(x))) + emb(e) for every pixel; y = conv2(silu(norm2(h))) + x, or + skip(x) with a 1x1
+/// convolution where the number of channels changes. e is the embedding of time and class, after its SiLU.
+struct res_block {
+  group_norm norm1;
+  conv2d conv1;
+  linear emb;
+  group_norm norm2;
+  conv2d conv2;
+  std::optional<linear> skip;
+
+  res_block(parameter_layout& layout, const std::string& name, int in, int out, int embedding, int groups)
+      : norm1(layout, name + ".norm1", in, groups, activation::silu),
+        conv1(layout, name + ".conv1", in, out),
+        emb(layout, name + ".emb", embedding, out, false),
+        norm2(layout, name + ".norm2", out, groups, activation::silu),
+        conv2(layout, name + ".conv2", out, out, {}, true) {
+    if (in != out) skip.emplace(layout, name + ".skip", in, out, true);
+  }
+
+  /// in x n x h x w, embedding x n -> out x n x h x w.
+  template <class T>
+  [[nodiscard]] tensor<T> forward(const T* values, tensor<T> x, const tensor<T>& e,
+                                  res_block_cache<T>& cache) const {
+    cache.x = std::move(x);
+    cache.active1 = norm1.forward(values, cache.x, cache.stats1);
+    cache.h = conv1.forward(values, cache.active1);
+    const tensor<T> shift = emb.forward(values, e);
+    for (int c = 0; c < conv1.out; ++c) {
+      for (int image = 0; image < e.n; ++image) cache.h.plane(c, image) += shift.plane(c, image)[0];
+    }
+    cache.active2 = norm2.forward(values, cache.h, cache.stats2);
+    tensor<T> y = conv2.forward(values, cache.active2);
+    if (skip) {
+      y.array() += skip->forward(values, cache.x).array();
+    } else {
+      y.array() += cache.x.array();
+    }
+    return y;
+  }
+
+  /// Returns dL/dx from dL/dy; adds the gradients of the parameters to `grads` and dL/de to `de`.
+  template <class T>
+  [[nodiscard]] tensor<T> backward(const T* values, const res_block_cache<T>& cache, const tensor<T>& e,
+                                   const tensor<T>& dy, T* grads, tensor<T>& de) const {
+    const tensor<T> dactive2 = conv2.backward(values, cache.active2, dy, grads);
+    const tensor<T> dh = norm2.backward(values, cache.h, cache.stats2, dactive2, grads);
+    tensor<T> dshift(e.pool(), conv1.out, e.n, 1, 1);
+    for (int c = 0; c < conv1.out; ++c) {
+      for (int image = 0; image < e.n; ++image) dshift.plane(c, image)[0] = dh.plane(c, image).sum();
+    }
+    de.array() += emb.backward(values, e, dshift, grads).array();
+    const tensor<T> dactive1 = conv1.backward(values, cache.active1, dh, grads);
+    tensor<T> dx = norm1.backward(values, cache.x, cache.stats1, dactive1, grads);
+    if (skip) {
+      dx.array() += skip->backward(values, cache.x, dy, grads).array();
+    } else {
+      dx.array() += dy.array();
+    }
+    return dx;
+  }
+};
+
+}  // namespace mnist

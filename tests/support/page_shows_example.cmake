@@ -1,0 +1,10 @@
+# Fails unless PAGE contains the text of SOURCE and the output of PROGRAM, both verbatim.
+file(READ ${PAGE} page)
+file(READ ${SOURCE} source)
+execute_process(COMMAND ${PROGRAM} OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
+foreach(part IN ITEMS source output)
+  string(FIND "${page}" "${${part}}" at)
+  if(at EQUAL -1)
+    message(SEND_ERROR "${PAGE} does not show the ${part} of ${SOURCE}:\n${${part}}")
+  endif()
+endforeach()
