@@ -36,14 +36,12 @@ void elements(benchmark::State& state, F body) {
 /// loop.
 template <class T>
 void stream(std::span<T> x, std::span<const T> y, std::span<const T> z) {
-  T* px = x.data();
-  const T* py = y.data();
-  const T* pz = z.data();
+  T* __restrict px = x.data();
+  const T* __restrict py = y.data();
+  const T* __restrict pz = z.data();
   if (z.empty()) {
-#pragma GCC ivdep
     for (std::size_t i = 0; i < x.size(); ++i) px[i] = T(0.5) * px[i] + T(0.25) * py[i];
   } else {
-#pragma GCC ivdep
     for (std::size_t i = 0; i < x.size(); ++i) px[i] = T(0.5) * px[i] + T(0.25) * py[i] + T(0.125) * pz[i];
   }
 }

@@ -17,23 +17,19 @@ struct x0_clamp {
 
 namespace detail {
 
-/// clamp(scale (x · x_t + model · output), ±limit) · rescale on packs of T. A NaN stays a NaN.
+/// clamp(scale (x · x_t + model · output), ±limit) on packs of T.
 template <Scalar T>
-struct x0_function {
-  T x, model, scale, limit, rescale;
-  x0_function(const prediction_map& map, const x0_clamp& clamp)
+struct clamped_x0 {
+  T x, model, scale, limit;
+  clamped_x0(const prediction_map& map, double limit_)
       : x(static_cast<T>(map.x)),
         model(static_cast<T>(map.model)),
         scale(static_cast<T>(map.scale)),
-        limit(static_cast<T>(clamp.limit)),
-        rescale(static_cast<T>(clamp.scale)) {}
+        limit(static_cast<T>(limit_)) {}
 
   template <class Pack>
   Pack operator()(const Pack& x_t, const Pack& output) const {
-    const Pack raw = scale * (x * x_t + model * output);
-    const Pack top = Pack(limit);
-    const Pack low = Pack(-limit);
-    return xsimd::select(raw < low, low, xsimd::select(raw > top, top, raw)) * rescale;
+    return clamp(Pack(scale * (x * x_t + model * output)), Pack(-limit), Pack(limit));
   }
 };
 
@@ -46,8 +42,9 @@ void predict_x0(const prediction_map& map, const x0_clamp& clamp,
                 std::span<T> x0) {
   detail::require_size("x_t", x_t.size(), x0.size());
   detail::require_size("output", output.size(), x0.size());
-  const detail::x0_function<T> f(map, clamp);
-  detail::transform<Arch>([=](const auto& vx, const auto& vm) { return f(vx, vm); }, x0, x_t.data(),
+  const detail::clamped_x0<T> f(map, clamp.limit);
+  const T rescale = static_cast<T>(clamp.scale);
+  detail::transform<Arch>([=](const auto& vx, const auto& vm) { return rescale * f(vx, vm); }, x0, x_t.data(),
                           output.data());
 }
 
@@ -66,12 +63,12 @@ void apply_step(const step_plan& plan, std::span<const std::type_identity_t<T>> 
                 std::span<const std::type_identity_t<T>> z, std::span<T> x) {
   detail::require_size("output", output.size(), x.size());
   if (plan.step.noise != 0) detail::require_size("z", z.size(), x.size());
-  const detail::x0_function<T> x0_hat(plan.x0, plan.clamp);
+  const detail::clamped_x0<T> x0_hat(plan.x0, plan.clamp.limit);
   // ε̂ is not clamped, so its two terms join those of the state and the output.
   const double epsilon = plan.step.epsilon * plan.epsilon.scale;
   const T cx = static_cast<T>(plan.step.x + epsilon * plan.epsilon.x);
   const T cm = static_cast<T>(epsilon * plan.epsilon.model);
-  const T c0 = static_cast<T>(plan.step.x0);
+  const T c0 = static_cast<T>(plan.step.x0 * plan.clamp.scale);
   const T cz = static_cast<T>(plan.step.noise);
   const auto mean = [=](const auto& vx, const auto& vm) { return cx * vx + cm * vm + c0 * x0_hat(vx, vm); };
   if (plan.step.noise == 0) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <type_traits>
@@ -35,6 +36,18 @@ struct pack_of<T, scalar_arch> {
   static T load(const T* from) { return *from; }
   static void store(T* to, T value) { *to = value; }
 };
+
+/// value limited to [low, high]. A NaN stays a NaN: x86 returns the second operand of min and max where one
+/// is NaN.
+template <class Pack>
+Pack clamp(const Pack& value, const Pack& low, const Pack& high) {
+  if constexpr (std::floating_point<Pack>) {
+    const Pack above = low > value ? low : value;
+    return high < above ? high : above;
+  } else {
+    return xsimd::min(high, xsimd::max(low, value));
+  }
+}
 
 /// out[i] = f(in[i]...), f on packs. `out` may be one of the inputs. The tail goes through f as one
 /// zero-padded pack, so an element's value does not depend on its position.

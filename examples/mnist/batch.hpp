@@ -1,0 +1,119 @@
+// What a step of training shows to the network. All that is random is drawn from addresses, so a batch
+// depends on the seed and on the number of its step alone.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "diffusion/ddpm.hpp"
+#include "io/idx.hpp"
+#include "process.hpp"
+
+namespace mnist {
+
+namespace detail {
+
+/// The streams of random numbers of a run: what the `step` of an address means in training.
+enum stream : std::uint32_t { noise_stream, time_stream, order_stream };
+
+/// A random word as a number in [0, 1).
+[[nodiscard]] inline double uniform(std::uint32_t word) { return word * 0x1p-32; }
+
+/// The order of the images in an epoch, a permutation of 0 ... count - 1 (Fisher and Yates).
+[[nodiscard]] inline std::vector<std::size_t> image_order(std::uint64_t seed, std::uint64_t epoch,
+                                                          std::size_t count) {
+  const diffusion::addressed_words words(seed, epoch, order_stream);
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (std::size_t i = count; i > 1; --i) {
+    const std::uint32_t word = words[static_cast<std::uint32_t>(i)][0];
+    std::swap(order[i - 1], order[static_cast<std::size_t>(uniform(word) * static_cast<double>(i))]);
+  }
+  return order;
+}
+
+}  // namespace detail
+
+struct batch_options {
+  std::size_t size = 64;  ///< images in a batch
+  std::uint64_t seed = 1;
+  double drop_labels = 0;  ///< share of images whose label becomes `null_label`
+  int null_label = 10;
+};
+
+/// Draws batches: images in a new order every epoch, noised to random times.
+class batch_source {
+ public:
+  /// Throws std::invalid_argument if the images do not fill a batch or the process is not valid.
+  batch_source(labelled_images data, const process_config& process, batch_options options)
+      : data_(std::move(data)), schedule_(process.make_schedule()), kind_(process.kind()), options_(options) {
+    const std::size_t size = options.size, pixels = data_.images.rows * data_.images.cols;
+    if (size == 0 || data_.images.count < size)
+      throw std::invalid_argument(std::to_string(data_.images.count) + " images do not fill a batch of " +
+                                  std::to_string(size));
+    for (auto* values : {&x0_, &eps_, &x_t_, &target_}) values->resize(size * pixels);
+    levels_.resize(size);
+    times_.resize(size);
+    labels_.resize(size);
+  }
+
+  [[nodiscard]] const labelled_images& data() const { return data_; }
+  /// Batches in an epoch; the images that do not fill one are left out.
+  [[nodiscard]] std::size_t per_epoch() const { return data_.images.count / options_.size; }
+
+  // Of the current batch, a row or an element for each image:
+  [[nodiscard]] const float* x_t() const { return x_t_.data(); }        ///< noised images
+  [[nodiscard]] const float* target() const { return target_.data(); }  ///< what the network should answer
+  [[nodiscard]] const float* times() const { return times_.data(); }    ///< t - 1: the network counts from 0
+  [[nodiscard]] const int* labels() const { return labels_.data(); }    ///< digits and null labels
+
+  /// Makes the batch of step 0, 1, ... the current one.
+  void draw(std::uint64_t step) {
+    const std::uint64_t epoch = step / per_epoch(), first_sample = step * options_.size;
+    if (order_.empty() || epoch != epoch_) {
+      order_ = detail::image_order(options_.seed, epoch, data_.images.count);
+      epoch_ = epoch;
+    }
+    const diffusion::rows<float> x0(x0_, options_.size), eps(eps_, options_.size), x_t(x_t_, options_.size),
+        target(target_, options_.size);
+    const double steps = schedule_.steps();
+    for (std::size_t i = 0; i < options_.size; ++i) {
+      const std::size_t image = order_[step % per_epoch() * options_.size + i];
+      const auto words = diffusion::addressed_words(options_.seed, first_sample + i, detail::time_stream)[0];
+      // One time in each of `size` equal parts of 1 ... T: the loss of a batch varies less than with free
+      // draws.
+      const double u =
+          (static_cast<double>(i) + detail::uniform(words[0])) / static_cast<double>(options_.size);
+      const int t = 1 + static_cast<int>(u * steps);
+      levels_[i] = schedule_.level(t);
+      times_[i] = static_cast<float>(t - 1);
+      labels_[i] =
+          detail::uniform(words[1]) < options_.drop_labels ? options_.null_label : data_.labels[image];
+      const auto pixels = std::span(data_.images.pixels).subspan(image * x0.row_size(), x0.row_size());
+      std::transform(pixels.begin(), pixels.end(), x0[i].begin(),
+                     [](std::uint8_t p) { return static_cast<float>(p) / 127.5f - 1; });
+    }
+    const diffusion::philox_normal noise{options_.seed};
+    diffusion::q_sample(levels_, x0, noise, detail::noise_stream, first_sample, eps, x_t);
+    diffusion::training_target(kind_, levels_, x0, eps, target);
+  }
+
+ private:
+  labelled_images data_;
+  schedule schedule_;
+  diffusion::prediction kind_;
+  batch_options options_;
+  std::vector<std::size_t> order_;
+  std::uint64_t epoch_ = 0;
+  std::vector<diffusion::noise_level> levels_;
+  std::vector<float> x0_, eps_, x_t_, target_, times_;
+  std::vector<int> labels_;
+};
+
+}  // namespace mnist

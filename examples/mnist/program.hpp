@@ -1,0 +1,41 @@
+// The command line of the program `mnist`.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <ostream>
+
+#include "sample_command.hpp"
+#include "train_command.hpp"
+
+namespace mnist {
+
+/// Runs the program; `live` tells that `out` is a terminal. Returns the exit status: 0, 2 after one line on
+/// `err` when options or files are wrong, 130 when a signal ended a training.
+inline int run_program(int argc, const char* const* argv, std::ostream& out, std::ostream& err, bool live) {
+  CLI::App app("A small diffusion model of handwritten digits", "mnist");
+  app.require_subcommand(1);
+  app.option_defaults()->always_capture_default();
+  train_settings train;
+  sample_settings sample;
+  eval_settings eval;
+  const auto* train_command = add_train(app, train);
+  const auto* sample_command = add_sample(app, sample);
+  add_eval(app, eval);
+  try {
+    app.parse(argc, argv);
+    if (*train_command) return run_train(train, out, live);
+    if (*sample_command)
+      run_sample(sample, out, live);
+    else
+      run_eval(eval, out, live);
+    return 0;
+  } catch (const CLI::Success& help) {
+    return app.exit(help, out, err);
+  } catch (const std::exception& error) {
+    err << "mnist: " << error.what() << std::endl;
+    return 2;
+  }
+}
+
+}  // namespace mnist

@@ -1,0 +1,191 @@
+// A training run that can be saved after any step and resumed: it then does exactly what it would have done.
+#pragma once
+
+#include <zlib.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <numbers>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "batch.hpp"
+#include "checkpoint.hpp"
+#include "nn/optimizer.hpp"
+#include "nn/unet.hpp"
+
+namespace mnist {
+
+struct training_options {
+  int epochs = 10;
+  int batch = 64;
+  double lr = 2e-3;          ///< peak of the learning rate
+  int warmup = 200;          ///< steps of its linear rise; half a cosine down to 0 follows
+  double clip = 1;           ///< largest norm of a gradient
+  double ema = 0.999;        ///< decay of the average of the parameters
+  double drop_labels = 0.1;  ///< share of images that are shown without their label
+  std::uint64_t seed = 1;
+  std::size_t limit = 0;  ///< use the first so many images only; 0: all
+  process_config process;
+  unet_config network;
+
+  /// Throws std::invalid_argument naming the first option out of range.
+  void validate() const {
+    const auto require = [](bool good, const char* name, auto value, const char* allowed) {
+      if (!good)
+        throw std::invalid_argument(std::string(name) + " = " + nlohmann::json(value).dump() + ", must be " +
+                                    allowed);
+    };
+    require(epochs >= 1 && epochs <= 1000000, "epochs", epochs, "in 1..1000000");
+    require(batch >= 1, "batch", batch, "at least 1");
+    require(lr > 0 && std::isfinite(lr), "lr", lr, "positive and finite");
+    require(warmup >= 0, "warmup", warmup, "at least 0");
+    require(clip > 0, "clip", clip, "positive");
+    require(ema >= 0 && ema < 1, "ema", ema, "in [0, 1)");
+    require(drop_labels >= 0 && drop_labels <= 1, "drop-labels", drop_labels, "in [0, 1]");
+    (void)process.make_schedule();
+    network.validate();
+    require(network.image == 28, "image", network.image, "28");
+  }
+};
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(training_options, epochs, batch, lr, warmup, clip, ema, drop_labels, seed,
+                                   limit, process, network)
+
+/// Learning rate of step 0 <= step < total as a share of its peak: linear warm-up, then half a cosine.
+[[nodiscard]] inline double learning_rate_factor(std::int64_t step, std::int64_t total, std::int64_t warmup) {
+  if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup);
+  const double progress = static_cast<double>(step - warmup) / static_cast<double>(total - warmup);
+  return 0.5 * (1 + std::cos(std::numbers::pi * progress));
+}
+
+class trainer {
+ public:
+  /// A new run. Throws std::invalid_argument for options out of range, images of another size than 28 x 28 or
+  /// fewer than a batch.
+  trainer(const training_options& options, labelled_images data)
+      : trainer(options, std::move(data), unet<float>((options.validate(), options.network), options.seed)) {}
+
+  /// Continues the run that was saved to `path`, with the same images. Throws std::runtime_error naming the
+  /// file.
+  [[nodiscard]] static trainer resume(const std::filesystem::path& path, labelled_images data) {
+    const auto file = read_safetensors(path);
+    try {
+      const auto options = get_metadata(file, "training").get<training_options>();
+      options.validate();
+      trainer run(options, std::move(data), get_network(file, "values/", options.network));
+      const auto& layout = run.net_.layout();
+      get_parameters(file, "ema/", layout, run.average_.shadow);
+      get_parameters(file, "adam.m/", layout, run.adam_.m);
+      get_parameters(file, "adam.v/", layout, run.adam_.v);
+      if (get_metadata(file, "images_crc32").get<unsigned long>() != run.checksum())
+        throw std::runtime_error("was trained on other images");
+      run.step_ = get_metadata(file, "step").get<std::int64_t>();
+      if (run.step_ < 0 || run.step_ > run.total_steps())
+        throw std::runtime_error("step " + std::to_string(run.step_) + ", must be in 0.." +
+                                 std::to_string(run.total_steps()));
+      run.adam_.steps = run.average_.steps = run.step_;
+      return run;
+    } catch (const std::exception& error) {
+      throw std::runtime_error(path.string() + ": " + error.what());
+    }
+  }
+
+  [[nodiscard]] const training_options& options() const { return options_; }
+  [[nodiscard]] unet<float>& net() { return net_; }
+  /// Steps done.
+  [[nodiscard]] std::int64_t step() const { return step_; }
+  [[nodiscard]] std::int64_t steps_per_epoch() const {
+    return static_cast<std::int64_t>(batches_.per_epoch());
+  }
+  [[nodiscard]] std::int64_t total_steps() const { return options_.epochs * steps_per_epoch(); }
+  [[nodiscard]] bool done() const { return step_ == total_steps(); }
+
+  /// One step down the gradient of the mean squared error over the next batch; returns that error. Throws
+  /// std::runtime_error when it or the gradient is no longer finite.
+  double advance() {
+    batches_.draw(static_cast<std::uint64_t>(step_));
+    const int* labels = options_.network.classes > 0 ? batches_.labels() : nullptr;
+    const double loss = net_.mse_gradient(options_.batch, batches_.x_t(), batches_.times(), labels,
+                                          batches_.target(), gradient_);
+    const double norm = clip_grad_norm<float>(gradient_, options_.clip);
+    if (!std::isfinite(loss + norm))
+      throw std::runtime_error("training diverged in step " + std::to_string(step_ + 1) +
+                               ": the loss is not finite; try a lower learning rate");
+    adam_.options.lr = options_.lr * learning_rate_factor(step_, total_steps(), options_.warmup);
+    adam_.step(net_.values(), gradient_);
+    average_.update(net_.values());
+    ++step_;
+    return loss;
+  }
+
+  /// Writes all that the remaining steps depend on, besides the images.
+  void save(const std::filesystem::path& path) const {
+    safetensors_file file;
+    put_parameters(file, "values/", net_.layout(), net_.values());
+    put_parameters(file, "ema/", net_.layout(), average_.shadow);
+    put_parameters(file, "adam.m/", net_.layout(), adam_.m);
+    put_parameters(file, "adam.v/", net_.layout(), adam_.v);
+    file.metadata = {{"training", nlohmann::json(options_).dump()},
+                     {"step", std::to_string(step_)},
+                     {"images_crc32", std::to_string(checksum())}};
+    write_safetensors(path, file);
+  }
+
+  /// Writes the average of the parameters as a model.
+  void save_average(const std::filesystem::path& path) const {
+    save_model(path, options_.network, net_.layout(), average_.shadow, options_.process);
+  }
+
+ private:
+  trainer(const training_options& options, labelled_images data, unet<float> net)
+      : options_(options),
+        batches_(first(std::move(data), options.limit), options.process,
+                 {.size = static_cast<std::size_t>(options.batch),
+                  .seed = options.seed,
+                  .drop_labels = options.drop_labels,
+                  .null_label = options.network.classes}),
+        net_(std::move(net)),
+        average_(net_.values(), options.ema),
+        adam_(net_.values().size(), {.lr = options.lr}),
+        gradient_(net_.values().size()) {}
+
+  /// The first `limit` images; 0 means all.
+  static labelled_images first(labelled_images data, std::size_t limit) {
+    idx_images& images = data.images;
+    if (images.rows != 28 || images.cols != 28)
+      throw std::invalid_argument("images of " + std::to_string(images.rows) + " x " +
+                                  std::to_string(images.cols) + " pixels, must be 28 x 28");
+    if (limit > images.count)
+      throw std::invalid_argument("limit = " + std::to_string(limit) + ", must be at most " +
+                                  std::to_string(images.count));
+    if (limit > 0) {
+      images.count = limit;
+      images.pixels.resize(limit * images.rows * images.cols);
+      data.labels.resize(limit);
+    }
+    return data;
+  }
+
+  /// Tells sets of images apart.
+  [[nodiscard]] unsigned long checksum() const {
+    const auto& [images, labels] = batches_.data();
+    const unsigned long sum = crc32_z(0, images.pixels.data(), images.pixels.size());
+    return crc32_z(sum, labels.data(), labels.size());
+  }
+
+  training_options options_;
+  batch_source batches_;
+  unet<float> net_;
+  ema<float> average_;
+  adam<float> adam_;
+  std::vector<float> gradient_;
+  std::int64_t step_ = 0;
+};
+
+}  // namespace mnist
