@@ -25,12 +25,13 @@ int main() {
     if (run.step_index() == 2) saved = run.save();
     run.predict(network);
     run.preview(rows<double>(guess, 3));
-    std::printf("t = %3d to %3d: x = %6.3f, predicted x0 = %.3f\n", run.current().from, run.current().to, values[0],
-                guess[0]);
+    std::printf("t = %3d to %3d: x = %6.3f, predicted x0 = %.3f\n", run.current().from, run.current().to,
+                values[0], guess[0]);
     run.advance(noise);
   }
   const double first = values[0];
-  run.restore(saved);  // back to before the third step; the noise is addressed, so the run repeats itself exactly
+  run.restore(
+      saved);  // back to before the third step; the noise is addressed, so the run repeats itself exactly
   while (!run.done()) run.step(network, noise);
   std::printf("x = %.3f, again %s\n", first, values[0] == first ? "bit-identical" : "different");
 }

@@ -1,5 +1,5 @@
-// A sampler of your own is a function of two noise levels. Here: Euler's method for the probability flow in σ/α (Karras
-// et al. 2022), with the two checks that every sampler has to pass.
+// A sampler of your own is a function of two noise levels. Here: Euler's method for the probability flow in
+// σ/α (Karras et al. 2022), with the two checks that every sampler has to pass.
 #include <cmath>
 #include <cstdio>
 #include <diffusion/ddpm.hpp>

@@ -106,7 +106,7 @@ class batch_source {
 
  private:
   labelled_images data_;
-  schedule schedule_;
+  vp_schedule schedule_;
   diffusion::prediction kind_;
   batch_options options_;
   std::vector<std::size_t> order_;

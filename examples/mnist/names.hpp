@@ -12,7 +12,10 @@ namespace mnist {
 template <class Table>
 [[nodiscard]] std::string names_of(const Table& table) {
   std::string names;
-  for (const auto& [name, value] : table) names += (names.empty() ? "" : ", ") + std::string(name);
+  for (const auto& [name, value] : table) {
+    if (!names.empty()) names += ", ";
+    names += name;
+  }
   return names;
 }
 

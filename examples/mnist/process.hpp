@@ -13,11 +13,11 @@
 
 namespace mnist {
 
-using schedule = diffusion::discrete_schedule<>;
+using vp_schedule = diffusion::discrete_schedule<>;
 
 /// The library's schedules by name. Those over betas keep their total noise for other numbers of steps than
 /// 1000.
-inline constexpr std::array<std::pair<std::string_view, schedule (*)(int)>, 8> schedules{{
+inline constexpr std::array<std::pair<std::string_view, vp_schedule (*)(int)>, 8> schedules{{
     {"cosine", [](int steps) { return diffusion::cosine_schedule(steps); }},
     {"linear",
      [](int steps) { return diffusion::linear_schedule(steps, diffusion::rescaled_beta_range(steps)); }},
@@ -47,7 +47,7 @@ struct process_config {
 
   /// Throws std::invalid_argument for an unknown name, steps out of range, or a schedule that the prediction
   /// cannot be sampled with (epsilon at zero signal).
-  [[nodiscard]] mnist::schedule make_schedule() const {
+  [[nodiscard]] vp_schedule make_schedule() const {
     if (steps < 1 || steps > 100000)
       throw std::invalid_argument("steps = " + std::to_string(steps) + ", must be in 1..100000");
     auto result = by_name("schedule", schedule, schedules)(steps);
