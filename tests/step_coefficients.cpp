@@ -18,12 +18,13 @@ struct marginal_error {
 /// squares twice as many.
 marginal_error miss(const step_coefficients& c, noise_level from, noise_level to) {
   const double noise = c.x * from.sigma + c.epsilon;
-  const double unit = 32 * roundoff<>;
+  const auto in_roundings = [](double error, double size) {
+    return error == 0 ? 0 : error / (32 * roundoff<> * size);
+  };
   const double mean = std::abs(c.x * from.alpha + c.x0 - to.alpha);
   const double variance = std::abs(noise * noise + c.noise * c.noise - to.sigma * to.sigma);
-  const double size = std::max({std::abs(c.x * from.alpha), std::abs(c.x0), to.alpha});
-  const double power = to.sigma * to.sigma;
-  return {mean / (unit * size), power == 0 ? (variance == 0 ? 0 : HUGE_VAL) : variance / (unit * power)};
+  return {in_roundings(mean, std::max({std::abs(c.x * from.alpha), std::abs(c.x0), to.alpha})),
+          in_roundings(variance, to.sigma * to.sigma)};
 }
 
 template <class S>

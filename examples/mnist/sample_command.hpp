@@ -18,6 +18,7 @@
 #include "lenet.hpp"
 #include "nn/parallel.hpp"
 #include "progress.hpp"
+#include "shared_options.hpp"
 
 namespace mnist {
 
@@ -45,15 +46,15 @@ inline constexpr double default_guidance = 1.5;
 
 inline void add_draw_options(CLI::App& app, draw_settings& s) {
   app.add_option("--weights", s.weights, "Trained network");
-  app.add_option("--n", s.count, "Number of digits");
+  app.add_option("--n", s.count, "Number of digits")->check(CLI::Range(1, 100000));
   app.add_option("--sampler", s.options.sampler, "Sampler: " + names_of(samplers));
   app.add_option("--steps", s.options.steps, "Steps of the sampler");
   app.add_option("--eta", s.options.eta, "Randomness of ddim, 0 to 1");
   app.add_option("--spacing", s.options.spacing, "Times of the steps: " + names_of(spacings));
   app.add_option("--guidance", s.guidance, "Push towards the digit, 1: off")
       ->default_str(nlohmann::json(default_guidance).dump());
-  app.add_option("--seed", s.options.seed, "Seed of the noise");
-  app.add_option("--threads", s.threads, "Threads; the result does not depend on them");
+  add_unsigned(app, "--seed", s.options.seed, "Seed of the noise");
+  add_threads(app, s.threads);
 }
 
 inline CLI::App* add_sample(CLI::App& app, sample_settings& s) {
@@ -79,7 +80,6 @@ namespace detail {
 /// The digit of each image: `digit`, or 0 1 2 ... 9 in turn; none for a network without classes.
 inline std::vector<int> labels_for(const model& m, int count, std::optional<int> digit) {
   const int classes = m.net.config().classes;
-  if (count < 1) throw std::invalid_argument("n = " + std::to_string(count) + ", must be at least 1");
   if (digit && (*digit < 0 || *digit >= classes))
     throw std::invalid_argument(
         "class = " + std::to_string(*digit) + ", must be " +

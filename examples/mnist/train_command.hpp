@@ -8,6 +8,7 @@
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "interrupt.hpp"
 #include "io/atomic_file.hpp"
@@ -15,6 +16,7 @@
 #include "names.hpp"
 #include "nn/parallel.hpp"
 #include "progress.hpp"
+#include "shared_options.hpp"
 #include "training.hpp"
 
 namespace mnist {
@@ -36,13 +38,14 @@ inline CLI::App* add_train(CLI::App& app, train_settings& s) {
   auto* resume =
       train->add_option("--resume", s.resume, "Continue from this checkpoint, with the options it holds");
   train->add_option("--data", s.data, "Folder of the MNIST files");
-  train->add_option("--threads", s.threads, "Threads; the result does not depend on them");
+  add_threads(*train, s.threads);
 
+  std::vector<CLI::Option*> fresh;  // what a checkpoint decides
   const auto option = [&](const char* name, auto& value, const std::string& text) {
-    return train->add_option(name, value, text)->excludes(resume);
+    return fresh.emplace_back(train->add_option(name, value, text));
   };
   const auto flag = [&](const char* name, bool& value, const char* text) {
-    train->add_flag(name, value, text)->excludes(resume);
+    fresh.push_back(train->add_flag(name, value, text));
   };
   training_options& o = s.options;
   option("--epochs", o.epochs, "Passes over the images");
@@ -52,8 +55,8 @@ inline CLI::App* add_train(CLI::App& app, train_settings& s) {
   option("--clip", o.clip, "Largest norm of a gradient");
   option("--ema", o.ema, "Decay of the average of the weights");
   option("--drop-labels", o.drop_labels, "Share of images shown without their label");
-  option("--seed", o.seed, "Seed of everything random");
-  option("--limit", o.limit, "Use the first so many images only; 0: all");
+  fresh.push_back(add_unsigned(*train, "--seed", o.seed, "Seed of everything random"));
+  fresh.push_back(add_unsigned(*train, "--limit", o.limit, "Use the first so many images only; 0: all"));
   option("--schedule", o.process.schedule, "Noise schedule: " + names_of(schedules));
   option("--prediction", o.process.prediction, "What the network predicts: " + names_of(predictions));
   option("--steps", o.process.steps, "Number T of noise levels");
@@ -68,6 +71,10 @@ inline CLI::App* add_train(CLI::App& app, train_settings& s) {
   option("--skips", o.network.skips, "Network: skip connections, res or ddpm");
   flag("--no-mid-attn", s.no_middle_attention, "Network: no attention in the middle");
   flag("--unconditional", s.unconditional, "Do not show labels to the network");
+  train->callback([resume, fresh] {
+    for (const CLI::Option* given : fresh)
+      if (resume->count() > 0 && given->count() > 0) throw CLI::ExcludesError("--resume", given->get_name());
+  });
   return train;
 }
 
@@ -138,7 +145,8 @@ inline int run_train(train_settings s, std::ostream& out, bool live) {
     report.step(run.advance());
     if (stop.requested() || run.step() % run.steps_per_epoch() == 0) run.save(checkpoint);
     if (stop.requested() && !run.done()) {
-      out << "\ninterrupted after step " << run.step() << "; to continue:\n  mnist train --resume "
+      if (live) out << '\n';
+      out << "interrupted after step " << run.step() << "; to continue:\n  mnist train --resume "
           << checkpoint.string() << " --out " << weights.string() << std::endl;
       return 130;
     }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numbers>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -37,9 +38,10 @@ struct training_options {
   /// Throws std::invalid_argument naming the first option out of range.
   void validate() const {
     const auto require = [](bool good, const char* name, auto value, const char* allowed) {
-      if (!good)
-        throw std::invalid_argument(std::string(name) + " = " + nlohmann::json(value).dump() + ", must be " +
-                                    allowed);
+      if (good) return;
+      std::ostringstream message;
+      message << name << " = " << value << ", must be " << allowed;
+      throw std::invalid_argument(message.str());
     };
     require(epochs >= 1 && epochs <= 1000000, "epochs", epochs, "in 1..1000000");
     require(batch >= 1, "batch", batch, "at least 1");

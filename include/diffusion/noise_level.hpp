@@ -44,7 +44,7 @@ namespace detail {
 
 inline void require_level(std::string_view symbol, noise_level level) {
   const auto refuse = [&](const char* member, double value, const char* allowed) {
-    invalid(std::string(symbol) + member, value, allowed);
+    invalid(text(symbol, member), value, allowed);
   };
   if (!(level.alpha >= 0 && std::isfinite(level.alpha))) refuse(".alpha", level.alpha, "[0, inf)");
   if (!(level.sigma >= 0 && std::isfinite(level.sigma))) refuse(".sigma", level.sigma, "[0, inf)");

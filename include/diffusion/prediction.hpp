@@ -46,8 +46,8 @@ struct prediction_map {
   detail::require_level("level", level);
   if (a == 0 && (kind == prediction::epsilon || kind == prediction::score))
     detail::invalid("alpha", a,
-                    std::string("(0, inf) for ") + std::string(name(kind)) +
-                        " prediction: at zero SNR only x0, v and velocity determine x_0");
+                    detail::text("(0, inf) for ", name(kind),
+                                 " prediction: at zero SNR only x0, v and velocity determine x_0"));
   switch (kind) {
     case prediction::epsilon:
       return {1, -s, 1 / a};

@@ -22,7 +22,7 @@ class rows {
   rows(std::span<T> data, std::size_t count) : data_(data), count_(count) {
     if (data.empty()) detail::invalid("size of rows", data.size(), "at least 1");
     if (count == 0 || data.size() % count != 0)
-      detail::invalid("count of rows", count, "a divisor of the size " + detail::to_text(data.size()));
+      detail::invalid("count of rows", count, detail::text("a divisor of the size ", data.size()));
   }
 
   operator rows<const T>() const noexcept requires(!std::is_const_v<T>) {
@@ -50,9 +50,9 @@ namespace detail {
 template <class T, class U>
 void require_rows(std::string_view symbol, const rows<T>& values, const rows<U>& like, std::size_t columns) {
   if (values.count() != like.count())
-    invalid("number of rows of " + std::string(symbol), values.count(), to_text(like.count()));
+    invalid(text("number of rows of ", symbol), values.count(), text(like.count()));
   if (values.row_size() != columns)
-    invalid("size of a row of " + std::string(symbol), values.row_size(), to_text(columns));
+    invalid(text("size of a row of ", symbol), values.row_size(), text(columns));
 }
 
 }  // namespace detail

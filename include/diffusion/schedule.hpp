@@ -34,8 +34,7 @@ class discrete_schedule {
       const double beta = betas[t - 1];
       const bool last = t == betas.size();
       if (!(beta > 0 && (beta < 1 || (last && beta == 1))))
-        detail::invalid("beta_" + std::to_string(t), beta,
-                        last ? "(0, 1]" : "(0, 1), only the last may be 1");
+        detail::invalid(detail::text("beta_", t), beta, last ? "(0, 1]" : "(0, 1), only the last may be 1");
       log_alpha_bar += std::log1p(-beta);
       s.set(t, beta, std::exp(log_alpha_bar / 2), std::sqrt(-std::expm1(log_alpha_bar)));
     }
@@ -50,8 +49,8 @@ class discrete_schedule {
       const double alpha_bar = alpha_bars[t - 1];
       const bool last = t == alpha_bars.size();
       if (!(alpha_bar < previous && (alpha_bar > 0 || (last && alpha_bar == 0))))
-        detail::invalid("alpha_bar_" + std::to_string(t), alpha_bar,
-                        (last ? "[0, " : "(0, ") + detail::to_text(previous) + "), strictly decreasing");
+        detail::invalid(detail::text("alpha_bar_", t), alpha_bar,
+                        detail::text(last ? "[0, " : "(0, ", previous, "), strictly decreasing"));
       s.set(t, (previous - alpha_bar) / previous, std::sqrt(alpha_bar), std::sqrt(1 - alpha_bar));
       previous = alpha_bar;
     }
@@ -88,8 +87,7 @@ class discrete_schedule {
     table_[t] = {static_cast<Real>(beta), static_cast<Real>(alpha), static_cast<Real>(sigma)};
   }
   const entry& at(int t, int first) const {
-    if (t < first || t > steps())
-      detail::invalid("t", t, "[" + std::to_string(first) + ", " + std::to_string(steps()) + "]");
+    if (t < first || t > steps()) detail::invalid("t", t, detail::text("[", first, ", ", steps(), "]"));
     return table_[static_cast<std::size_t>(t)];
   }
 

@@ -131,8 +131,7 @@ class stepper {
   /// Continues from a saved state of a run with the same arguments: bit-identical to one that was not
   /// interrupted.
   void restore(const run_state<T>& state) {
-    if (state.step > steps())
-      detail::invalid("state.step", state.step, "[0, " + detail::to_text(steps()) + "]");
+    if (state.step > steps()) detail::invalid("state.step", state.step, detail::text("[0, ", steps(), "]"));
     detail::require_size("state.x", state.x.size(), x_.data().size());
     std::copy(state.x.begin(), state.x.end(), x_.data().begin());
     step_ = state.step;
@@ -149,7 +148,7 @@ class stepper {
   };
 
   void require_running() const {
-    if (done()) detail::invalid("step", step_, "below " + detail::to_text(steps()) + ": the run is done");
+    if (done()) detail::invalid("step", step_, detail::text("below ", steps(), ": the run is done"));
   }
   void require_predicted() const {
     require_running();

@@ -34,13 +34,11 @@ class basic_time_grid {
     const bool down = steps_.front().from > steps_.front().to;
     for (std::size_t k = 0; k < steps_.size(); ++k) {
       const auto& [from, to, eval] = steps_[k];
-      const std::string index = "[" + std::to_string(k) + "]";
+      const char* side = down ? "below " : "above ";
       if (down ? !(to < from) : !(to > from))
-        detail::invalid("grid" + index + ".to", to, (down ? "below " : "above ") + detail::to_text(from));
+        detail::invalid(detail::text("grid[", k, "].to"), to, detail::text(side, from));
       if (k > 0 && (down ? !(from < steps_[k - 1].from) : !(from > steps_[k - 1].from)))
-        detail::invalid(
-            "grid" + index + ".from", from,
-            (down ? "below " : "above ") + detail::to_text(steps_[k - 1].from) + ", strictly ordered");
+        detail::invalid(detail::text("grid[", k, "].from"), from, detail::text(side, steps_[k - 1].from));
     }
   }
 
@@ -70,7 +68,7 @@ namespace detail {
 
 inline void require_steps(int train_steps, int n) {
   if (train_steps < 1) invalid("train_steps", train_steps, "at least 1");
-  if (n < 1 || n > train_steps) invalid("steps", n, "[1, " + std::to_string(train_steps) + "]");
+  if (n < 1 || n > train_steps) invalid("steps", n, text("[1, ", train_steps, "]"));
 }
 
 /// The run over t_0 > t_1 > … > t_{n-1} and then to clean data, time_of(k) = t_k.
@@ -99,7 +97,7 @@ template <class F>
   detail::require_steps(train_steps, n);
   const int stride = train_steps / n;
   const int free = train_steps - 1 - (n - 1) * stride;
-  if (offset < 0 || offset > free) detail::invalid("offset", offset, "[0, " + std::to_string(free) + "]");
+  if (offset < 0 || offset > free) detail::invalid("offset", offset, detail::text("[0, ", free, "]"));
   return detail::chain(n, [=](int k) { return (n - 1 - k) * stride + offset + 1; });
 }
 
@@ -124,7 +122,7 @@ template <class F>
 [[nodiscard]] inline time_grid explicit_grid(int train_steps, std::span<const int> times) {
   if (times.empty()) detail::invalid("number of times", 0, "at least 1");
   for (int t : times)
-    if (t < 1 || t > train_steps) detail::invalid("t", t, "[1, " + std::to_string(train_steps) + "]");
+    if (t < 1 || t > train_steps) detail::invalid("t", t, detail::text("[1, ", train_steps, "]"));
   return detail::chain(static_cast<int>(times.size()),
                        [=](int k) { return times[static_cast<std::size_t>(k)]; });
 }
@@ -162,8 +160,7 @@ inline std::vector<int> constant_stride_times(int train_steps, int n) {
     for (int t = 1; t <= train_steps; t += stride) times.push_back(t);
     return times;
   }
-  invalid("ddim steps", n,
-          "a count that a constant integer stride over " + std::to_string(train_steps) + " steps gives");
+  invalid("ddim steps", n, text("a count that a constant integer stride over ", train_steps, " steps gives"));
 }
 
 }  // namespace detail
@@ -187,7 +184,7 @@ inline time_grid respaced_grid(int train_steps, std::string_view sections) {
       const int size = train_steps / n + (i < train_steps % n ? 1 : 0);
       const int count = counts[static_cast<std::size_t>(i)];
       if (count > size)
-        detail::invalid("times in section " + std::to_string(i), count, "[1, " + std::to_string(size) + "]");
+        detail::invalid(detail::text("times in section ", i), count, detail::text("[1, ", size, "]"));
       for (int j = 0; j < count; ++j)
         times.push_back(start +
                         (count == 1 ? 0 : detail::round_half_even(std::int64_t{j} * (size - 1), count - 1)));

@@ -24,7 +24,7 @@ void timestep_embedding(double t, std::span<T> embedding, timestep_embedding_opt
   const double denominator = static_cast<double>(half) - options.frequency_shift;
   if (half == 0) detail::invalid("embedding size", embedding.size(), "at least 2");
   if (!(denominator > 0) && half > 1)
-    detail::invalid("frequency_shift", options.frequency_shift, "below " + detail::to_text(half));
+    detail::invalid("frequency_shift", options.frequency_shift, detail::text("below ", half));
   if (!(options.max_period > 0)) detail::invalid("max_period", options.max_period, "(0, inf)");
   for (std::size_t i = 0; i < half; ++i) {
     const double frequency =

@@ -1,5 +1,6 @@
 #include "record.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -70,8 +71,10 @@ record::record(const json& value, std::string path) : value_(&value), path_(std:
   if (!value.is_object()) throw malformed(path_ + ": expected an object, found " + describe(value));
 }
 
+std::string record::path_of(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
+
 void record::fail(const std::string& key, const std::string& message) const {
-  throw malformed((path_.empty() ? key : path_ + "." + key) + ": " + message);
+  throw malformed(path_of(key) + ": " + message);
 }
 
 const json& record::at(const std::string& key) const {
@@ -116,6 +119,13 @@ std::string record::text(const std::string& key) const {
   const json& value = at(key);
   if (!value.is_string()) fail(key, "expected a string, found " + describe(value));
   return value.get<std::string>();
+}
+
+std::string record::choice(const std::string& key, std::initializer_list<std::string_view> known) const {
+  std::string value = text(key);
+  if (std::find(known.begin(), known.end(), value) == known.end())
+    throw unsupported(path_of(key) + " \"" + value + '"');
+  return value;
 }
 
 std::vector<double> record::numbers(const std::string& key) const {
@@ -165,14 +175,13 @@ std::vector<std::vector<double>> record::matrix(const std::string& key, std::siz
 
 record record::object(const std::string& key) const {
   const json& value = at(key);
-  return {value, path_.empty() ? key : path_ + "." + key};
+  return {value, path_of(key)};
 }
 
 std::vector<record> record::objects(const std::string& key) const {
   std::vector<record> all;
   for (const json& value : array(key))
-    all.emplace_back(value,
-                     (path_.empty() ? key : path_ + "." + key) + "[" + std::to_string(all.size()) + "]");
+    all.emplace_back(value, path_of(key) + "[" + std::to_string(all.size()) + "]");
   return all;
 }
 
@@ -183,8 +192,7 @@ void record::inform(std::initializer_list<std::string_view> keys) const {
 void record::refuse_unknown_keys() const {
   for (const auto& [key, value] : value_->items())
     if (!asked_.contains(key) && !value.is_null())
-      throw unsupported("unknown key " + (path_.empty() ? key : path_ + "." + key) + " (" + describe(value) +
-                        ")");
+      throw unsupported("unknown key " + path_of(key) + " (" + describe(value) + ")");
 }
 
 }  // namespace golden

@@ -40,6 +40,9 @@ class record {
   [[nodiscard]] bool flag(const std::string& key) const;
   [[nodiscard]] bool flag(const std::string& key, bool fallback) const;
   [[nodiscard]] std::string text(const std::string& key) const;
+  /// A string that is one of the known ones; throws unsupported for another.
+  [[nodiscard]] std::string choice(const std::string& key,
+                                   std::initializer_list<std::string_view> known) const;
 
   /// Arrays of numbers; `size` is the length that the schema prescribes.
   [[nodiscard]] std::vector<double> numbers(const std::string& key) const;
@@ -64,6 +67,7 @@ class record {
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;
 
  private:
+  [[nodiscard]] std::string path_of(const std::string& key) const;
   [[nodiscard]] const json& at(const std::string& key) const;
   [[nodiscard]] const json& array(const std::string& key) const;
 

@@ -37,8 +37,8 @@ enum class precision { f64, f32 };
 [[nodiscard]] inline tolerance of_logarithm(precision p) { return {base_tolerance(p), 1, true}; }
 
 /// Exception 1: x̂0 = (x - σ ε)/α from ε or score prediction. The rounding of the numerator, 2⁻⁵³ for each of
-/// its terms and operations (8 in all), is divided by α. It exceeds 1e-9 from α < 9e-7 on: cosine schedules of
-/// more than 5e4 steps and continuous time t = 1, where α = 6e-17 and x̂0 has no correct digit.
+/// its terms and operations (8 in all), is divided by α. It exceeds 1e-9 from α < 9e-7 on: cosine schedules
+/// of more than 5e4 steps and continuous time t = 1, where α = 6e-17 and x̂0 has no correct digit.
 [[nodiscard]] inline tolerance of_x0(precision p, diffusion::prediction kind, double alpha) {
   const bool divides = kind == diffusion::prediction::epsilon || kind == diffusion::prediction::score;
   const double rounding = divides ? 8 * 0x1p-53 / alpha : 0;

@@ -62,10 +62,10 @@ struct given_noise {
   std::size_t samples = 1;
 
   void operator()(std::uint64_t sample, std::uint32_t step, std::span<T> z) const {
-    if (sample >= samples) detail::invalid("sample", sample, "below " + detail::to_text(samples));
+    if (sample >= samples) detail::invalid("sample", sample, detail::text("below ", samples));
     const std::size_t row = static_cast<std::size_t>(step) * samples + static_cast<std::size_t>(sample);
     if (z.empty() || row >= values.size() / z.size())
-      detail::invalid("step", step, "within the " + detail::to_text(values.size()) + " given values");
+      detail::invalid("step", step, detail::text("within the ", values.size(), " given values"));
     const auto from = values.subspan(row * z.size(), z.size());
     std::copy(from.begin(), from.end(), z.begin());
   }

@@ -1,0 +1,16 @@
+# Builds and runs the consumer project with the sources in a subdirectory and with the installed package.
+file(REMOVE_RECURSE ${WORK})
+function(run)
+  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output ERROR_VARIABLE output RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${ARGN}\n${output}")
+  endif()
+endfunction()
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix)
+foreach(how IN ITEMS "SOURCES=${SOURCES}" "CMAKE_PREFIX_PATH=${WORK}/prefix")
+  string(MD5 folder ${how})
+  run(${CMAKE_COMMAND} -S ${SOURCES}/tests/compile/consumer -B ${WORK}/${folder} -G Ninja -D${how}
+      -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_BUILD_TYPE=Release)
+  run(${CMAKE_COMMAND} --build ${WORK}/${folder})
+  run(${WORK}/${folder}/consumer)
+endforeach()

@@ -1,0 +1,143 @@
+#include "diffusion/random/normal.hpp"
+
+#include <algorithm>
+#include <thread>
+#include <vector>
+
+#include "support/check.hpp"
+#include "support/oracle.hpp"
+
+using namespace diffusion;
+using support::check_refused;
+
+namespace {
+
+std::vector<double> draw(std::uint64_t seed, std::uint64_t sample, std::uint32_t step, std::size_t size) {
+  std::vector<double> z(size);
+  philox_normal{seed}(sample, step, std::span<double>(z));
+  return z;
+}
+
+/// Mean of x^p y^q.
+double moment(const std::vector<double>& x, int p, const std::vector<double>& y = {}, int q = 0) {
+  double sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    sum += std::pow(x[i], p) * (q > 0 ? std::pow(y[i], q) : 1);
+  return sum / static_cast<double>(x.size());
+}
+
+}  // namespace
+
+TEST_CASE("Noise has the moments of N(0, 1)") {
+  // Five standard errors: a correct generator fails one check in 1.7 million; the seed is fixed.
+  const std::size_t n = 200000;
+  const double standard_error = 1 / std::sqrt(double(n));
+  for (const std::uint64_t seed : {0, 1, 12345}) {
+    const auto z = draw(seed, 0, 0, n);
+    CAPTURE(seed);
+    CHECK(std::abs(moment(z, 1)) <= 5 * standard_error);
+    CHECK(std::abs(moment(z, 2) - 1) <= 5 * std::sqrt(2.0) * standard_error);
+    CHECK(std::abs(moment(z, 3)) <= 5 * std::sqrt(15.0) * standard_error);
+    CHECK(std::abs(moment(z, 4) - 3) <= 5 * std::sqrt(96.0) * standard_error);
+  }
+}
+
+TEST_CASE("Noise is distributed as N(0, 1) along a row and across samples, steps and seeds") {
+  // Kolmogorov and Smirnov: P(√n D > 2.7) = 2 exp(-2 · 2.7²) = 9e-7; the seeds are fixed.
+  const std::size_t n = 50000;
+  const auto distance = [](std::vector<double> z) {
+    std::sort(z.begin(), z.end());
+    const auto size = static_cast<double>(z.size());
+    double worst = 0;
+    for (std::size_t i = 0; i < z.size(); ++i) {
+      const double p = support::normal_cdf(z[i]);
+      worst = std::max({worst, p - static_cast<double>(i) / size, static_cast<double>(i + 1) / size - p});
+    }
+    return worst * std::sqrt(size);
+  };
+  std::vector<double> samples, steps, seeds;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    samples.push_back(draw(7, i, 0, 1)[0]);
+    steps.push_back(draw(7, 0, i, 2)[1]);
+    seeds.push_back(draw(i, 0, 0, 4)[3]);
+  }
+  CHECK(distance(draw(7, 0, 0, n)) <= 2.7);
+  CHECK(distance(samples) <= 2.7);
+  CHECK(distance(steps) <= 2.7);
+  CHECK(distance(seeds) <= 2.7);
+}
+
+TEST_CASE("Neighbouring elements, samples, steps and seeds are uncorrelated, also in their squares") {
+  const std::size_t n = 100000;
+  const double limit = 5 / std::sqrt(double(n));  // one false alarm in 1.7 million
+  const auto z = draw(3, 5, 7, n);
+  auto shifted = [&](std::ptrdiff_t lag) {
+    std::vector<double> moved = z;
+    std::rotate(moved.begin(), moved.begin() + lag, moved.end());
+    return moved;
+  };
+  const std::vector<std::vector<double>> others{shifted(1),       shifted(2),       shifted(3),
+                                                shifted(4),       draw(3, 6, 7, n), draw(3, 5, 8, n),
+                                                draw(4, 5, 7, n), draw(5, 3, 7, n), draw(3, 7, 5, n)};
+  for (const auto& other : others) {
+    CHECK(std::abs(moment(z, 1, other, 1)) <= limit);
+    // The variance of x²y² - 1 is 8.
+    CHECK(std::abs(moment(z, 2, other, 2) - 1) <= std::sqrt(8.0) * limit);
+  }
+}
+
+TEST_CASE("Box and Muller's transform stays finite and below 6.77 for every word") {
+  for (const std::uint32_t word : {0U, 1U, 0x7fffffffU, 0x80000000U, 0xfffffffeU, 0xffffffffU})
+    for (const std::uint32_t angle : {0U, 0x3fffffffU, 0x40000000U, 0x7fffffffU, 0x80000000U, 0xffffffffU}) {
+      const auto [a, b] = detail::box_muller(word, angle);
+      CHECK(std::hypot(a, b) <= 6.77);
+      CHECK(std::hypot(a, b) > 0);
+    }
+  CHECK(std::hypot(detail::box_muller(0, 5).first, detail::box_muller(0, 5).second) > 6.76);
+}
+
+TEST_CASE("Draws in float are the draws in double, rounded") {
+  const auto wide = draw(1, 2, 3, 1001);
+  std::vector<float> narrow(1001);
+  philox_normal{1}(2, 3, std::span<float>(narrow));
+  for (std::size_t i = 0; i < wide.size(); ++i) CHECK(narrow[i] == static_cast<float>(wide[i]));
+}
+
+TEST_CASE("An element depends on its address alone: not on the size, the order, the batch or the thread") {
+  const auto whole = draw(1, 2, 3, 71);
+  for (std::size_t size = 1; size <= 70; ++size) {
+    const auto some = draw(1, 2, 3, size);
+    CHECK(std::equal(some.begin(), some.end(), whole.begin()));
+  }
+  const std::size_t count = 16;
+  const std::size_t size = 37;
+  const philox_normal noise{9};
+  std::vector<float> together(count * size), alone(count * size), threaded(count * size);
+  draw_noise(noise, 4, 100, rows<float>(std::span<float>(together), count));
+  for (std::size_t i = count; i-- > 0;)
+    noise(100 + i, 4, rows<float>(std::span<float>(alone), count)[i]);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < count; i += 4)
+    threads.emplace_back([&, i] {
+      draw_noise(noise, 4, 100 + i, rows<float>(std::span<float>(threaded).subspan(i * size, 4 * size), 4));
+    });
+  for (std::thread& thread : threads) thread.join();
+  support::check_identical(alone, together);
+  support::check_identical(threaded, together);
+}
+
+TEMPLATE_TEST_CASE("Given noise is handed out by step and sample", "", float, double) {
+  const std::vector<TestType> values{0, 1, 10, 11, 100, 101, 110, 111};  // step, sample, element
+  const given_noise<TestType> noise{values, 2};
+  std::vector<TestType> z(2);
+  noise(1, 0, std::span<TestType>(z));
+  support::check_identical(z, std::vector<TestType>{10, 11});
+  noise(0, 1, std::span<TestType>(z));
+  support::check_identical(z, std::vector<TestType>{100, 101});
+  check_refused([&] { return noise(2, 0, std::span<TestType>(z)), 0; }, {"sample = 2", "below 2"});
+  check_refused([&] { return noise(0, 2, std::span<TestType>(z)), 0; }, {"step = 2", "8 given values"});
+  check_refused([&] { return noise(0, 0xffffffff, std::span<TestType>(z)), 0; }, {"step = 4294967295"});
+  check_refused([&] { return noise(0, 0, std::span<TestType>{}), 0; }, {"step = 0"});
+  std::vector<TestType> long_row(5);
+  check_refused([&] { return noise(1, 0, std::span<TestType>(long_row)), 0; }, {"8 given values"});
+}
