@@ -1,6 +1,7 @@
 #include "batch.hpp"
 
 #include "diffusion/forward.hpp"
+#include "grids.hpp"
 
 namespace golden {
 

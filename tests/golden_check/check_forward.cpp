@@ -46,7 +46,7 @@ void check_discrete(const record& file, const forward_case& c, report& result) {
   if (!log_variance.empty())
     result.compare("log_variance", log_variance,
                    repeated(c.dims, [&](std::size_t i) { return 2 * std::log(at[i].sigma); }),
-                   of_logarithm(c.p));
+                   as_logarithm(of_table(c.p)));
 }
 
 // σ is an input of these two kinds: how the peer chose it (spacing, shift) is another family's matter, so the
@@ -105,7 +105,7 @@ void check_continuous(const record& file, const forward_case& c, report& result)
     at.push_back(schedule(t));
     computed.push_back(2 * d::half_log_snr(at.back()));
   }
-  result.compare("log_snr", log_snr, computed, of_logarithm(c.p));
+  result.compare("log_snr", log_snr, computed, as_logarithm(of_table(c.p)));
   result.compare("x_t", c.x_t, noised(at, c.x0, c.noise), of_state(c.p));
 }
 

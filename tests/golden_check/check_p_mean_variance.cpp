@@ -98,11 +98,11 @@ void check_p_mean_variance(const record& file, report& result) {
     for (std::size_t i = 0; i < dims.count; ++i)
       std::fill_n(variance_found.begin() + static_cast<std::ptrdiff_t>(i * dims.row_size), dims.row_size,
                   d::posterior_variance(s.level(times[i]), s.level(times[i] - 1)));
-  const tolerance x0_tolerance = of_x0(p, kind, smallest_alpha);
+  const tolerance x0_tolerance = at_least(of_state(p), x0_rounding(kind, smallest_alpha));
   result.compare("x0", x0, x0_found, x0_tolerance);
   result.compare("mean", mean, mean_found, x0_tolerance);
   result.compare("variance_values", variance_values, variance_found, of_table(p));
-  result.compare("log_variance", log_variance, log_found, of_logarithm(p));
+  result.compare("log_variance", log_variance, log_found, as_logarithm(of_table(p)));
   if (samples) result.compare("sample", sample, sample_found, x0_tolerance);
 }
 

@@ -7,6 +7,7 @@
 
 #include "diffusion/posterior.hpp"
 #include "families.hpp"
+#include "grids.hpp"
 #include "schedules.hpp"
 
 namespace golden {
@@ -50,8 +51,8 @@ const table tables[] = {
 };
 
 /// Compares every table that the file has at the given times. A value that is not finite is recorded as null.
-void check_tables(const record& file, const schedule& computed, const std::vector<int>& times, precision p,
-                  report& result) {
+void check_tables(const record& file, const schedule& computed, const std::vector<int>& times,
+                  tolerance allowed, report& result) {
   std::vector<std::pair<const table*, std::vector<double>>> recorded;
   for (const table& t : tables)
     if (file.has(t.name)) recorded.emplace_back(&t, file.numbers_or_nan(t.name, times.size()));
@@ -63,7 +64,7 @@ void check_tables(const record& file, const schedule& computed, const std::vecto
       const double value = table->entry(computed, t);
       found.push_back(std::isfinite(value) ? value : std::nan(""));
     }
-    result.compare(table->name, expected, found, table->is_logarithm ? of_logarithm(p) : of_table(p));
+    result.compare(table->name, expected, found, table->is_logarithm ? as_logarithm(allowed) : allowed);
   }
 }
 
@@ -74,41 +75,46 @@ void check_schedule(const record& file, report& result) {
   const schedule computed = read_schedule(file.object("schedule"));
   std::vector<int> times = file.integers("index", 0, computed.steps() - 1);
   for (int& t : times) t = time_of_index(t);
-  check_tables(file, computed, times, p, result);
+  check_tables(file, computed, times, of_table(p), result);
 }
 
 void check_respacing(const record& file, report& result) {
+  (void)file.choice("kind", {"space_timesteps"});
   const precision p = read_header(file);
   const schedule trained = read_schedule(file.object("schedule"));
-  const d::time_grid grid = d::respaced_grid(trained.steps(), file.text("respacing"));
-  std::vector<int> indices = indices_of(grid);
-  std::reverse(indices.begin(), indices.end());
-  result.compare_exactly("timesteps", file.integers("timesteps", 0, trained.steps() - 1), indices);
+  std::vector<int> recorded = file.integers("timesteps", 0, trained.steps() - 1);
+  const d::time_grid grid = make_grid(
+      {.spacing = "respaced", .train_steps = trained.steps(), .respacing = file.text("respacing")}, recorded);
+  std::reverse(recorded.begin(), recorded.end());
+  result.compare_exactly("timesteps", recorded, indices_of(grid));
 
-  // The betas of the respaced process, and with them the process itself.
-  std::vector<double> betas;
-  for (const auto& step : grid)
-    betas.insert(betas.begin(), d::transition_variance(trained.level(step.from), trained.level(step.to)));
-  std::vector<int> times(betas.size());
-  for (std::size_t i = 0; i < times.size(); ++i) times[i] = static_cast<int>(i) + 1;
-  check_tables(file, schedule::from_betas(betas), times, p, result);
+  // The respaced process as one of its own.
+  std::vector<double> alpha_bars;
+  std::vector<int> times;
+  tolerance allowed = of_table(p);
+  for (std::size_t k = grid.size(); k-- > 0;) {
+    alpha_bars.push_back(trained.alpha_bar(grid[k].from));
+    times.push_back(static_cast<int>(times.size()) + 1);
+    allowed.relative = std::max(allowed.relative,
+                                respacing_rounding(trained.level(grid[k].from), trained.level(grid[k].to)));
+  }
+  check_tables(file, schedule::from_alpha_bars(alpha_bars), times, allowed, result);
 }
 
 void check_timestep_grid(const record& file, report& result) {
+  (void)file.choice("kind", {"ddim", "ddpm"});
   (void)read_header(file);
-  const std::string kind = file.text("kind");
-  if (kind != "ddim" && kind != "ddpm") throw unsupported("timestep_grid kind \"" + kind + '"');
   const int train_steps = file.integer("train_steps", 1, max_train_steps);
   const int offset = file.integer("offset", 0, train_steps, 0);
   const std::vector<record> grids = file.objects("grids");
   file.refuse_unknown_keys();
   for (const record& entry : grids) {
-    const std::string spacing = entry.text("spacing");
+    const std::string spacing = entry.choice("spacing", {"leading", "linspace", "trailing"});
     const int n = entry.integer("steps", 1, train_steps);
     const std::vector<int> recorded = entry.integers("values", 0, train_steps - 1);
     entry.refuse_unknown_keys();
-    result.compare_exactly(spacing + " " + std::to_string(n), recorded,
-                           indices_of(grid_of_spacing(spacing, train_steps, n, offset)));
+    const d::time_grid grid = make_grid({spacing, train_steps, n, offset}, recorded);
+    result.compare_exactly(spacing + " " + std::to_string(n), recorded, indices_of(grid));
   }
 }
 

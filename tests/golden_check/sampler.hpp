@@ -36,6 +36,7 @@ struct sampler_options {
 /// One step: the levels between which it moves and that at which the model is asked.
 struct step_levels {
   diffusion::noise_level from, to, at;
+  double rounding = 0;  ///< relative, of the peer's own levels: see respacing_rounding
 };
 
 /// A run's steps from the library's schedule and grid, and its times in the peer's count.

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "grids.hpp"
 #include "sampler.hpp"
 #include "schedules.hpp"
 
@@ -19,13 +20,13 @@ run_plan plan_continuous(const record& timesteps, const continuous_schedule& sch
   for (std::size_t k = 0; k + 1 < plan.values.size(); ++k) {
     const d::noise_level from = schedule(plan.values[k]);
     plan.t.push_back(plan.values[k]);
-    plan.steps.push_back({from, schedule(plan.values[k + 1]), from});
+    plan.steps.push_back({from, schedule(plan.values[k + 1]), from, 0});
   }
   return plan;
 }
 
 run_plan plan_discrete(const d::discrete_schedule<>& schedule, const d::time_grid& grid,
-                       const sampler_options& options) {
+                       const sampler_options& options, bool respaced) {
   const int stride = schedule.steps() / static_cast<int>(grid.size());
   const d::noise_level before_first = schedule.level(options.first_level_is_clean ? 0 : 1);
   const auto level_or_end = [&](int t) { return t >= 1 ? schedule.level(t) : before_first; };
@@ -33,10 +34,11 @@ run_plan plan_discrete(const d::discrete_schedule<>& schedule, const d::time_gri
   for (const auto& [from, next, eval] : grid) {
     const d::noise_level level = schedule.level(from);
     const d::noise_level cleaner = level_or_end(options.steps_by_stride ? from - stride : next);
+    const double rounding = respaced ? respacing_rounding(level, schedule.level(next)) : 0;
     plan.t.push_back(index_of_time(from));
     // The inversion of diffusers comes to a time from one stride before it, and asks the model there.
-    plan.steps.push_back(options.kind == "ddim_inverse" ? step_levels{cleaner, level, level}
-                                                        : step_levels{level, cleaner, level});
+    plan.steps.push_back(options.kind == "ddim_inverse" ? step_levels{cleaner, level, level, rounding}
+                                                        : step_levels{level, cleaner, level, rounding});
   }
   if (options.last_step_returns_x0) plan.steps.back().to = {1, 0};
   if (options.kind == "ddim_inverse" || options.kind == "ddim_reverse") {
@@ -58,10 +60,10 @@ d::noise_level read_level(const record& step, const std::string& key) {
   return {pair[0], pair[1]};
 }
 
-void compare_level(const std::string& what, d::noise_level recorded, d::noise_level computed, precision p,
-                   report& result) {
-  result.compare(what + ".alpha", recorded.alpha, computed.alpha, of_table(p));
-  result.compare(what + ".sigma", recorded.sigma, computed.sigma, of_table(p));
+void compare_level(const std::string& what, d::noise_level recorded, d::noise_level computed,
+                   tolerance allowed, report& result) {
+  result.compare(what + ".alpha", recorded.alpha, computed.alpha, allowed);
+  result.compare(what + ".sigma", recorded.sigma, computed.sigma, allowed);
 }
 
 }  // namespace
@@ -72,7 +74,8 @@ run_plan read_run_plan(const record& file, const sampler_options& options) {
   if (options.kind == "ddpm_continuous" || options.kind == "ddpm_cosine_continuous")
     return plan_continuous(timesteps, read_continuous_schedule(schedule));
   const d::discrete_schedule<> discrete = read_schedule(schedule);
-  return plan_discrete(discrete, read_grid(timesteps, discrete.steps()), options);
+  return plan_discrete(discrete, read_grid(timesteps, discrete.steps()), options,
+                       timesteps.text("spacing") == "respaced");
 }
 
 std::vector<recorded_step> read_steps(const record& file, const sampler_options& options,
@@ -108,18 +111,19 @@ std::vector<recorded_step> read_steps(const record& file, const sampler_options&
       result.compare(path + "." + key, step.number(key), computed, allowed);
     };
     same("t", plan.t[k], of_table(precision::f64));
-    compare_level(path + ".level_from", read_level(step, "level_from"), plan.steps[k].from, p, result);
-    compare_level(path + ".level_to", read_level(step, "level_to"), plan.steps[k].to, p, result);
-    compare_level(path + ".(a, s)", read.at, plan.steps[k].at, p, result);
+    const auto& [from, to, at, rounding] = plan.steps[k];
+    const tolerance allowed = at_least(of_table(p), rounding);
+    compare_level(path + ".level_from", read_level(step, "level_from"), from, allowed, result);
+    compare_level(path + ".level_to", read_level(step, "level_to"), to, allowed, result);
+    compare_level(path + ".(a, s)", read.at, at, allowed, result);
     if (step.has("index")) {
       const std::size_t index = options.kind == "ddim_reverse" ? k : objects.size() - 1 - k;
       same("index", static_cast<double>(index), {});
     }
     if (step.has("prev_t")) same("prev_t", k + 1 < plan.t.size() ? plan.t[k + 1] : plan.t[k] - 1, {});
     if (step.has("t_next")) same("t_next", plan.values.at(k + 1), of_table(precision::f64));
-    if (step.has("log_snr")) same("log_snr", 2 * d::half_log_snr(plan.steps[k].from), of_logarithm(p));
-    if (step.has("log_snr_next"))
-      same("log_snr_next", 2 * d::half_log_snr(plan.steps[k].to), of_logarithm(p));
+    if (step.has("log_snr")) same("log_snr", 2 * d::half_log_snr(from), as_logarithm(allowed));
+    if (step.has("log_snr_next")) same("log_snr_next", 2 * d::half_log_snr(to), as_logarithm(allowed));
     step.inform({"model_input"});
     step.refuse_unknown_keys();
     steps.push_back(std::move(read));

@@ -65,14 +65,6 @@ schedule with_snr_divided(const schedule& unscaled, double k) {
   return schedule::from_alpha_bars(alpha_bars);
 }
 
-/// ⌊k T/n⌋ for k = n … 1: linspace(-1, T-1, n+1) without its start, truncated (denoising-diffusion-pytorch).
-diffusion::time_grid floor_grid(int train_steps, int n) {
-  diffusion::detail::require_steps(train_steps, n);
-  std::vector<int> times;
-  for (std::int64_t k = n; k >= 1; --k) times.push_back(static_cast<int>(k * train_steps / n));
-  return diffusion::explicit_grid(train_steps, times);
-}
-
 }  // namespace
 
 diffusion::discrete_schedule<> read_schedule(const record& options) {
@@ -110,41 +102,6 @@ continuous_schedule read_continuous_schedule(const record& options) {
     const double ratio = cosine.level(bent).alpha / cosine.level(0).alpha;
     return diffusion::vp_level_from_alpha_bar(std::clamp(ratio * ratio, low, high));
   };
-}
-
-diffusion::time_grid grid_of_spacing(const std::string& spacing, int train_steps, int n, int offset) {
-  if (spacing == "leading") return diffusion::leading_grid(train_steps, n, offset);
-  if (spacing == "linspace") return diffusion::linspace_grid(train_steps, n);
-  if (spacing == "trailing") return diffusion::trailing_grid(train_steps, n);
-  throw unsupported("timesteps spacing \"" + spacing + '"');
-}
-
-diffusion::time_grid read_grid(const record& timesteps, int train_steps) {
-  const std::string spacing = timesteps.text("spacing");
-  const int n = timesteps.integer("steps", 1, train_steps);
-  const int offset = timesteps.integer("offset", 0, train_steps, 0);
-  const auto grid = [&] {
-    if (spacing == "explicit") {
-      std::vector<int> times = timesteps.integers("values", 0, train_steps - 1);
-      for (int& t : times) t = time_of_index(t);
-      return diffusion::explicit_grid(train_steps, times);
-    }
-    if (spacing == "full") return diffusion::full_grid(train_steps);
-    if (spacing == "respaced") return diffusion::respaced_grid(train_steps, timesteps.text("respacing"));
-    if (spacing == "linspace_floor_minus_one") return floor_grid(train_steps, n);
-    return grid_of_spacing(spacing, train_steps, n, offset);
-  }();
-  timesteps.inform({"values"});
-  timesteps.refuse_unknown_keys();
-  if (static_cast<int>(grid.size()) != n)
-    timesteps.fail("steps", std::to_string(n) + " recorded, the grid has " + std::to_string(grid.size()));
-  return grid;
-}
-
-std::vector<int> indices_of(const diffusion::time_grid& grid) {
-  std::vector<int> indices;
-  for (const auto& step : grid) indices.push_back(index_of_time(step.from));
-  return indices;
 }
 
 }  // namespace golden

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <algorithm>
-#include <limits>
+#include <cstddef>
 
 #include "diffusion/prediction.hpp"
 
@@ -34,26 +34,44 @@ enum class precision { f64, f32 };
 [[nodiscard]] inline tolerance of_table(precision p) { return {base_tolerance(p), 0, true}; }
 
 /// Logarithms: an absolute error is the relative error of the argument.
-[[nodiscard]] inline tolerance of_logarithm(precision p) { return {base_tolerance(p), 1, true}; }
+[[nodiscard]] inline tolerance as_logarithm(tolerance of_argument) { return {of_argument.relative, 1, true}; }
 
 /// Exception 1: x̂0 = (x - σ ε)/α from ε or score prediction. The rounding of the numerator, 2⁻⁵³ for each of
 /// its terms and operations (8 in all), is divided by α. It exceeds 1e-9 from α < 9e-7 on: cosine schedules
-/// of more than 5e4 steps and continuous time t = 1, where α = 6e-17 and x̂0 has no correct digit.
-[[nodiscard]] inline tolerance of_x0(precision p, diffusion::prediction kind, double alpha) {
+/// of more than 5e4 steps, and continuous time t = 1, where α = 6e-17 and x̂0 has no correct digit.
+[[nodiscard]] inline double x0_rounding(diffusion::prediction kind, double alpha) {
   const bool divides = kind == diffusion::prediction::epsilon || kind == diffusion::prediction::score;
-  const double rounding = divides ? 8 * 0x1p-53 / alpha : 0;
-  return {std::max(base_tolerance(p), rounding), 1};
+  return divides ? 8 * 0x1p-53 / alpha : 0;
 }
 
 /// Exception 2: ε̂ = (x - α x̂0)/σ, the same near clean data.
-[[nodiscard]] inline tolerance of_epsilon(precision p, double sigma) {
-  return {std::max(base_tolerance(p), 8 * 0x1p-53 / sigma), 1};
+[[nodiscard]] inline double epsilon_rounding(double sigma) { return 8 * 0x1p-53 / sigma; }
+
+/// Exception 3: guided-diffusion rebuilds a respaced process from its betas, β = 1 - ᾱ_from/ᾱ_to, and so
+/// rounds 1 - β to a multiple of 2⁻⁵³: the relative error of ᾱ_from is 2⁻⁵³/(1-β), doubled for the
+/// subtraction before it. It exceeds 1e-9 where a step changes ᾱ by more than 4e6, as the first of a few over
+/// a cosine schedule. At ᾱ_from = 0, β = 1 is exact.
+[[nodiscard]] inline double respacing_rounding(diffusion::noise_level from, diffusion::noise_level to) {
+  const double kept = from.alpha / to.alpha;
+  return kept > 0 ? 2 * 0x1p-53 / (kept * kept) : 0;
 }
 
-/// Exception 3: the end of a closed loop. `gain` is how much the run amplifies a change of its start; a step
-/// adds rounding of 1e-13 at most.
-[[nodiscard]] inline tolerance of_closed_loop(precision p, double gain, std::size_t steps) {
-  return {std::max(base_tolerance(p), 1e-12 + 1e-13 * gain * static_cast<double>(steps)), 1};
+/// Exception 4: the end of a closed loop. `gain` is how much the run amplifies a change of its start; a step
+/// adds rounding of 1e-13 at most, or `largest_rounding` by exceptions 1 and 3.
+[[nodiscard]] inline tolerance of_closed_loop(precision p, double gain, std::size_t steps,
+                                              double largest_rounding) {
+  const double rounding = 1e-12 + 1e-13 * gain * static_cast<double>(steps);
+  return {std::max({base_tolerance(p), rounding, largest_rounding}), 1};
+}
+
+/// Exception 5: a closed loop starts after the steps whose x̂0 has no more digits than this by exception 1:
+/// what comes out of them is rounding noise, from every implementation another.
+inline constexpr double no_digits = 1e-3;
+
+/// The same tolerance where rounding may be larger.
+[[nodiscard]] inline tolerance at_least(tolerance t, double rounding) {
+  t.relative = std::max(t.relative, rounding);
+  return t;
 }
 
 }  // namespace golden

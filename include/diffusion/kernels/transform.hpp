@@ -21,6 +21,15 @@ using default_arch = std::conditional_t<xsimd::default_arch::supported(), xsimd:
 
 namespace detail {
 
+// Where a small array is visible to the optimiser, g++ 12 warns about the batches that would not fit and are
+// never reached.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Warray-bounds"
+#pragma GCC diagnostic ignored "-Wstringop-overflow"
+#pragma GCC diagnostic ignored "-Wstringop-overread"
+#endif
+
 /// What a kernel computes on at once: a SIMD batch, or one T.
 template <Scalar T, class Arch>
 struct pack_of {
@@ -67,6 +76,10 @@ void transform(F f, std::span<T> out, const In*... in) {
     std::copy_n(values.begin(), rest, out.data() + i);
   }
 }
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 }  // namespace detail
 }  // namespace diffusion

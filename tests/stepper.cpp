@@ -1,0 +1,287 @@
+#include "diffusion/stepper.hpp"
+
+#include <utility>
+#include <vector>
+
+#include "support/check.hpp"
+#include "support/methods.hpp"
+#include "support/oracle.hpp"
+#include "support/run.hpp"
+
+using namespace diffusion;
+using support::check_refused;
+using support::normals;
+
+namespace {
+
+const auto schedule = cosine_schedule(100);
+const time_grid grid = trailing_grid(100, 8);
+const support::perfect_network network{support::mixture{}};
+
+/// Everything that a run of three samples needs.
+template <class T>
+struct run_memory {
+  std::vector<T> values = normals<T>(3 * 11);
+  workspace<T> work{3, 11};
+  rows<T> x{std::span<T>(values), 3};
+};
+
+using address = std::pair<std::uint64_t, std::uint32_t>;
+
+/// Remembers which noise was asked for.
+struct recorder {
+  std::vector<address>* asked;
+  void operator()(std::uint64_t sample, std::uint32_t step, std::span<double> z) const {
+    asked->push_back({sample, step});
+    philox_normal{}(sample, step, z);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("A stepper walks the grid and knows where it is") {
+  run_memory<double> m;
+  stepper run(schedule, grid, ddim{}, m.x, m.work);
+  const philox_normal noise;
+  CHECK(run.steps() == 8);
+  for (std::size_t k = 0; k < 8; ++k) {
+    CHECK_FALSE(run.done());
+    CHECK(run.step_index() == k);
+    CHECK(run.current() == grid[k]);
+    run.step(network, noise);
+  }
+  CHECK(run.done());
+  CHECK(run.step_index() == 8);
+}
+
+TEST_CASE("The network is asked once per step, at the time and the level of its start") {
+  run_memory<double> m;
+  std::vector<int> asked;
+  auto spy = [&](rows<const double> x, const time_point<int>& at, rows<double> out) {
+    asked.push_back(at.t);
+    CHECK(at.level == schedule.level(at.t));
+    network(x, at, out);
+  };
+  sample(schedule, grid, ddim{}, spy, philox_normal{}, m.x, m.work);
+  CHECK(asked == std::vector{100, 88, 75, 62, 50, 38, 25, 12});
+}
+
+TEMPLATE_TEST_CASE("A run that is saved and restored at any step, elsewhere, is bit-identical", "", float,
+                   double) {
+  const philox_normal noise{5};
+  for (const auto& [sampler_name, sampler] : support::all_samplers()) {
+    CAPTURE(sampler_name);
+    const auto whole = support::run(schedule, grid, sampler, network, noise, normals<TestType>(33), 3);
+    run_memory<TestType> m;
+    stepper run(schedule, grid, sampler, m.x, m.work);
+    while (!run.done()) {
+      const run_state<TestType> state = run.save();
+      run_memory<TestType> other;
+      std::fill(other.values.begin(), other.values.end(), TestType(77));
+      stepper continued(schedule, grid, sampler, other.x, other.work);
+      continued.restore(state);
+      while (!continued.done()) continued.step(network, noise);
+      support::check_identical(other.values, whole);
+      run.step(network, noise);
+    }
+    support::check_identical(m.values, whole);
+  }
+}
+
+TEST_CASE("A run can go back to a saved step, also after its end or between predict and advance") {
+  const philox_normal noise{5};
+  run_memory<double> m;
+  stepper run(schedule, grid, ddpm{}, m.x, m.work);
+  run.step(network, noise);
+  const auto state = run.save();
+  while (!run.done()) run.step(network, noise);
+  const auto end = m.values;
+  run.restore(state);
+  CHECK(run.step_index() == 1);
+  run.predict(network);
+  run.restore(state);
+  check_refused([&] { return run.advance(noise), 0; }, {"step = 1", "predict()"});
+  while (!run.done()) run.step(network, noise);
+  support::check_identical(m.values, end);
+}
+
+TEST_CASE("A preview is the transformed x0 of the step, does not disturb the run and is its end at the end") {
+  const philox_normal noise{5};
+  for (const x0_transform& transform :
+       {x0_transform{x0_keep{}}, x0_transform{x0_clip{0.9}}, x0_transform{dynamic_threshold{0.7, 1.2}}}) {
+    const auto undisturbed =
+        support::run(schedule, grid, ddpm{}, network, noise, normals(33), 3, {.x0 = transform});
+    run_memory<double> m;
+    std::vector<double> x0(33), want(33), scratch(11);
+    stepper run(schedule, grid, ddpm{}, m.x, m.work, {.x0 = transform});
+    while (!run.done()) {
+      run.predict(network);
+      run.preview(rows<double>(std::span<double>(x0), 3));
+      const prediction_map map = x0_map(prediction::epsilon, schedule.level(run.current().from));
+      for (std::size_t i = 0; i < 3; ++i) {
+        const auto output = std::span<const double>(m.work.output).subspan(11 * i, 11);
+        const auto clamp = clamp_for(transform, map, m.x[i], output, std::span<double>(scratch));
+        predict_x0(map, clamp, m.x[i], output, std::span<double>(want).subspan(11 * i, 11));
+      }
+      support::check_identical(x0, want);
+      run.advance(noise);
+    }
+    support::check_identical(m.values, undisturbed);
+    support::check_close(x0, m.values, 4 * support::roundoff<> * 10);
+  }
+}
+
+TEST_CASE("Noise is asked for by sample and step, and only where a step uses it") {
+  const auto asked_by = [](auto sampler, std::uint64_t first_sample) {
+    std::vector<address> asked;
+    run_memory<double> m;
+    sample(schedule, trailing_grid(100, 3), sampler, network, recorder{&asked}, m.x, m.work,
+           {.first_sample = first_sample});
+    return asked;
+  };
+  CHECK(asked_by(ddim{}, 0).empty());
+  // Not in the third step, to clean data.
+  CHECK(asked_by(ddpm{}, 0) == std::vector<address>{{0, 1}, {1, 1}, {2, 1}, {0, 2}, {1, 2}, {2, 2}});
+  CHECK(asked_by(ddim{.eta = 0.5}, 40) ==
+        std::vector<address>{{40, 1}, {41, 1}, {42, 1}, {40, 2}, {41, 2}, {42, 2}});
+}
+
+TEST_CASE("Noise that is given instead of drawn gives the same run") {
+  const philox_normal noise{3};
+  std::vector<double> values(9 * 33);  // steps 0 … 8
+  for (std::uint32_t step = 0; step < 9; ++step)
+    draw_noise(noise, step, 0, rows<double>(std::span<double>(values).subspan(step * 33, 33), 3));
+  const given_noise<double> given{values, 3};
+  support::check_identical(support::run(schedule, grid, ddpm{}, network, given, normals(33), 3),
+                           support::run(schedule, grid, ddpm{}, network, noise, normals(33), 3));
+  const given_noise<double> too_short{std::span<const double>(values).first(66), 3};
+  check_refused([&] { return support::run(schedule, grid, ddpm{}, network, too_short, normals(33), 3); },
+                {"step = 2", "66 given values"});
+}
+
+TEST_CASE("A learned variance scales the noise of each element, except in the step to clean data") {
+  const philox_normal noise{3};
+  const auto start = normals(33);
+  // ε̂ = 0 and a v per element.
+  const auto learned = [](rows<const double> x, const auto&, rows<double> out) {
+    for (std::size_t i = 0; i < x.count(); ++i)
+      for (std::size_t j = 0; j < x.row_size(); ++j) {
+        out[i][j] = 0;
+        out[i][x.row_size() + j] = 0.1 * double(i) + 0.05 * double(j);
+      }
+  };
+  const auto times = explicit_grid(100, std::vector{80, 50});
+  for (const auto kind : {learned_variance::log_range, learned_variance::log_value, learned_variance::value}) {
+    auto want = start;
+    for (std::size_t k = 0; k < 2; ++k) {
+      const noise_level from = schedule.level(times[k].from);
+      const noise_level to = schedule.level(times[k].to);
+      const step_coefficients mean = posterior(from, to);
+      for (std::size_t i = 0; i < 3; ++i) {
+        std::vector<double> z(11);
+        noise(i, static_cast<std::uint32_t>(k + 1), std::span<double>(z));
+        for (std::size_t j = 0; j < 11; ++j) {
+          const double v = 0.1 * double(i) + 0.05 * double(j);
+          const double low = std::log(std::max(posterior_variance(from, to), 1e-20));
+          const double high = std::log(transition_variance(from, to));
+          const double variance = kind == learned_variance::value       ? v
+                                  : kind == learned_variance::log_value ? std::exp(v)
+                                                                        : std::exp(low + (v + 1) / 2 * (high - low));
+          double& x = want[i * 11 + j];
+          x = mean.x * x + mean.x0 * x / from.alpha + (k == 0 ? std::sqrt(variance) * z[j] : 0);
+        }
+      }
+    }
+    // Two steps of at most 30 roundings each, numbers up to 6.77/α(80) = 22, twice.
+    support::check_close(support::run(schedule, times, ddpm_learned{kind}, learned, noise, start, 3), want,
+                         2 * 30 * support::roundoff<> * 22 * 22);
+  }
+}
+
+TEST_CASE("A run may have a learned variance with every transform and be saved and restored") {
+  const auto learned = [](rows<const float> x, const auto&, rows<float> out) {
+    for (std::size_t i = 0; i < x.count(); ++i)
+      for (std::size_t j = 0; j < 2 * x.row_size(); ++j) out[i][j] = 0.5F * x[i][j % x.row_size()];
+  };
+  const philox_normal noise{3};
+  const run_options options{.x0 = dynamic_threshold{.ratio = 0.8, .max = 2}};
+  const auto whole = support::run(schedule, grid, ddpm_learned{}, learned, noise, normals<float>(33), 3, options);
+  run_memory<float> m;
+  m.work = workspace<float>(3, 11, true);
+  stepper run(schedule, grid, ddpm_learned{}, m.x, m.work, options);
+  while (run.step_index() < 4) run.step(learned, noise);
+  const auto state = run.save();
+  run.step(learned, noise);
+  run.restore(state);
+  while (!run.done()) run.step(learned, noise);
+  support::check_identical(m.values, whole);
+}
+
+TEST_CASE("Steps out of order are refused") {
+  const philox_normal noise;
+  run_memory<double> m;
+  stepper run(schedule, grid, ddim{}, m.x, m.work);
+  check_refused([&] { return run.advance(noise), 0; }, {"step = 0", "predict()"});
+  check_refused([&] { return run.preview(m.x), 0; }, {"step = 0", "predict()"});
+  run.step(network, noise);
+  check_refused([&] { return run.advance(noise), 0; }, {"step = 1", "predict()"});
+  while (!run.done()) run.step(network, noise);
+  check_refused([&] { return run.predict(network), 0; }, {"step = 8", "below 8", "done"});
+  check_refused([&] { return run.advance(noise), 0; }, {"step = 8", "done"});
+}
+
+TEST_CASE("A prediction that failed cannot be advanced with") {
+  const philox_normal noise;
+  run_memory<double> m;
+  stepper run(schedule, grid, ddim{}, m.x, m.work);
+  run.predict(network);
+  const auto broken = [](rows<const double>, const time_point<int>&, rows<double> out) {
+    out.data()[0] = 1e9;
+    throw std::runtime_error("the network failed");
+  };
+  CHECK_THROWS_AS(run.predict(broken), std::runtime_error);
+  check_refused([&] { return run.advance(noise), 0; }, {"predict()"});
+}
+
+TEST_CASE("States of other runs are refused") {
+  run_memory<double> m;
+  stepper run(schedule, grid, ddim{}, m.x, m.work);
+  check_refused([&] { return run.restore({9, m.values}), 0; }, {"state.step = 9", "[0, 8]"});
+  check_refused([&] { return run.restore({1, normals(32)}), 0; }, {"size of state.x = 32", "33"});
+  std::vector<double> other(22);
+  run.predict(network);
+  check_refused([&] { return run.preview(rows<double>(std::span<double>(other), 2)), 0; },
+                {"rows of x0 = 2", "3"});
+  check_refused([&] { return run.preview(rows<double>(std::span<double>(other).first(21), 3)), 0; },
+                {"row of x0 = 7", "11"});
+}
+
+TEST_CASE("A workspace of the wrong size is refused with both sizes") {
+  run_memory<double> m;
+  const auto make = [&](workspace<double> work, auto sampler) {
+    return [&m, work, sampler]() mutable { return stepper(schedule, grid, sampler, m.x, work).steps(); };
+  };
+  check_refused(make({2, 11}, ddim{}), {"workspace.output = 22", "33"});
+  check_refused(make({3, 10}, ddim{}), {"workspace.output = 30", "33"});
+  check_refused(make({1, 33}, ddim{}), {"workspace.noise = 33", "11"});
+  check_refused(make({3, 11}, ddpm_learned{}), {"workspace.output = 33", "66"});
+  check_refused(make({3, 11, true}, ddim{}), {"workspace.output = 66", "33"});
+  workspace<double> no_scratch(3, 11);
+  no_scratch.scratch.clear();
+  check_refused(make(no_scratch, ddim{}), {"workspace.scratch = 0", "11"});
+}
+
+TEST_CASE("Bad grids, samplers and options are refused before the first step") {
+  run_memory<double> m;
+  const auto make = [&](const time_grid& times, auto sampler, run_options options = {}) {
+    return [&m, times, sampler, options] {
+      return stepper(schedule, times, sampler, m.x, m.work, options).steps();
+    };
+  };
+  check_refused(make(full_grid(101), ddim{}), {"t = 101", "[0, 100]"});
+  check_refused(make(grid, ddim{.eta = 2}), {"eta = 2", "[0, 1]"});
+  check_refused(make(inverted(grid), ddpm{}), {"from.sigma = 0"});
+  check_refused(make(inverted(grid), ddim{.eta = 0.5}), {"from.sigma = 0"});
+  check_refused(make(grid, ddim{}, {.x0 = x0_clip{-1}}), {"x0_clip.limit = -1"});
+  check_refused(make(grid, ddim{}, {.x0 = dynamic_threshold{.ratio = 2}}), {"dynamic_threshold.ratio = 2"});
+}
