@@ -1,7 +1,6 @@
-// No step allocates: counted by replacing operator new of this program.
-#include <atomic>
-#include <cstdlib>
-#include <new>
+// No step of a run allocates: operator new of this program counts.
+#include "support/allocations.hpp"
+
 #include <vector>
 
 #include "diffusion/diffusion.hpp"
@@ -9,18 +8,7 @@
 #include "support/oracle.hpp"
 #include "support/run.hpp"
 
-namespace {
-std::atomic<std::size_t> allocations{0};
-}
-
-// Array, nothrow and sized forms forward to these two by default.
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+using support::allocations;
 
 using namespace diffusion;
 

@@ -15,7 +15,7 @@ template <Scalar T, class Conditional, class Unconditional>
                           std::span<T> scratch) {
   const prediction kind = kind_of(conditional);
   if (kind != kind_of(unconditional))
-    detail::invalid("unconditional kind", name(kind_of(unconditional)), name(kind));
+    detail::invalid("unconditional kind", name(kind_of(unconditional)), detail::text("\"", name(kind), "\""));
   return predicts(kind, [=](const rows<const T>& x, const auto& at, const rows<T>& out) mutable {
     detail::require_size("guidance scratch", scratch.size(), out.data().size());
     conditional(x, at, out);

@@ -57,7 +57,8 @@ inline double snr_ratio_root(noise_level from, noise_level to) {
 /// if T = 1.
 template <std::floating_point Real>
 [[nodiscard]] double posterior_log_variance(const discrete_schedule<Real>& schedule, int t) {
-  if (t == 1 && schedule.steps() == 1) return std::log(schedule.beta(1));
+  const double beta = schedule.beta(t);
+  if (schedule.steps() == 1) return std::log(beta);
   const int from = t == 1 ? 2 : t;
   return std::log(posterior_variance(schedule.level(from), schedule.level(from - 1)));
 }

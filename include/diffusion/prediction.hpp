@@ -63,12 +63,14 @@ struct prediction_map {
   detail::invalid("prediction", static_cast<int>(kind), "a member of diffusion::prediction");
 }
 
-/// ε̂ from x_t and the output of a network of this kind. Throws for x0 at σ = 0, where x_t carries no noise to
-/// find.
+/// ε̂ from x_t and the output of a network of this kind. Throws where the output does not determine ε: x0 and
+/// score at σ = 0.
 [[nodiscard]] inline prediction_map epsilon_map(prediction kind, noise_level level) {
   const auto [a, s] = level;
   detail::require_level("level", level);
-  if (s == 0 && kind == prediction::x0) detail::invalid("sigma", s, "(0, inf) for x0 prediction");
+  if (s == 0 && (kind == prediction::x0 || kind == prediction::score))
+    detail::invalid("sigma", s,
+                    detail::text("(0, inf) for ", name(kind), " prediction: clean data hold no noise"));
   switch (kind) {
     case prediction::epsilon:
       return {0, 1, 1};
@@ -82,6 +84,16 @@ struct prediction_map {
       return {1, a, 1 / (a + s)};
   }
   detail::invalid("prediction", static_cast<int>(kind), "a member of diffusion::prediction");
+}
+
+/// x̂0 of a state at `level` whose ε̂ is given by a map. For the ordinary step x0_map is the same and more
+/// accurate; this is for an output that belongs to another level, as in inversion.
+[[nodiscard]] inline prediction_map x0_map(const prediction_map& epsilon, noise_level level) {
+  detail::require_level("level", level);
+  if (level.alpha == 0)
+    detail::invalid("alpha", level.alpha, "(0, inf): at zero SNR noise does not determine x_0");
+  const double factor = level.sigma * epsilon.scale;
+  return {1 - factor * epsilon.x, -factor * epsilon.model, 1 / level.alpha};
 }
 
 /// The training target of a kind: target = x0 · x_0 + epsilon · ε. Throws for score at σ = 0.

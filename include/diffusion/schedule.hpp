@@ -36,7 +36,11 @@ class discrete_schedule {
       if (!(beta > 0 && (beta < 1 || (last && beta == 1))))
         detail::invalid(detail::text("beta_", t), beta, last ? "(0, 1]" : "(0, 1), only the last may be 1");
       log_alpha_bar += std::log1p(-beta);
-      s.set(t, beta, std::exp(log_alpha_bar / 2), std::sqrt(-std::expm1(log_alpha_bar)));
+      const double alpha = std::exp(log_alpha_bar / 2);
+      if (alpha == 0 && !last)
+        detail::invalid(detail::text("alpha_bar_", t), 0,
+                        "(0, 1): so many betas of this size leave no signal");
+      s.set(t, beta, alpha, std::sqrt(-std::expm1(log_alpha_bar)));
     }
     return s;
   }
@@ -95,6 +99,10 @@ class discrete_schedule {
 };
 
 namespace detail {
+
+inline void require_max_beta(double max_beta) {
+  if (!(max_beta > 0 && max_beta <= 1)) invalid("max_beta", max_beta, "(0, 1]");
+}
 
 /// n values from first to last inclusive; n = 1 gives first.
 inline std::vector<double> linspace(double first, double last, int n) {

@@ -81,8 +81,15 @@ class stepper {
     require_running();
     const planned& now = plan_[step_];
     const prediction kind = kind_of(predictor);
-    x0_map_ = x0_map(kind, now.from);
-    epsilon_map_ = now.coefficients.epsilon != 0 ? epsilon_map(kind, now.from) : prediction_map{};
+    predicted_ = false;
+    if (now.at.level == now.from) {
+      x0_map_ = x0_map(kind, now.from);
+      epsilon_map_ = now.coefficients.epsilon != 0 ? epsilon_map(kind, now.from) : prediction_map{};
+    } else {
+      // The network was told the other end of the step, and its output means ε̂ only there.
+      epsilon_map_ = epsilon_map(kind, now.at.level);
+      x0_map_ = x0_map(epsilon_map_, now.from);
+    }
     predictor(x(), now.at, output());
     predicted_ = true;
   }
@@ -110,8 +117,7 @@ class stepper {
       if constexpr (LearnedVarianceSampler<S>) {
         if (now.to.sigma > 0) {
           draw(i);
-          add_learned_noise(sampler_.variance_of(now.from, now.to), output()[i].subspan(x_.row_size()), z,
-                            x_[i]);
+          add_learned_noise(now.variance, output()[i].subspan(x_.row_size()), z, x_[i]);
         }
       }
     }

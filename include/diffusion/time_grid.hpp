@@ -31,7 +31,7 @@ class basic_time_grid {
   /// Throws unless there is a step and `from` moves strictly in the direction of every step.
   explicit basic_time_grid(std::vector<interval<Time>> steps) : steps_(std::move(steps)) {
     if (steps_.empty()) detail::invalid("steps", 0, "at least 1");
-    const bool down = steps_.front().from > steps_.front().to;
+    const bool down = !(steps_.front().to > steps_.front().from);
     for (std::size_t k = 0; k < steps_.size(); ++k) {
       const auto& [from, to, eval] = steps_[k];
       const char* side = down ? "below " : "above ";
@@ -121,8 +121,12 @@ template <class F>
 /// The given times, strictly decreasing in 1 … T, and then to clean data.
 [[nodiscard]] inline time_grid explicit_grid(int train_steps, std::span<const int> times) {
   if (times.empty()) detail::invalid("number of times", 0, "at least 1");
-  for (int t : times)
+  for (std::size_t k = 0; k < times.size(); ++k) {
+    const int t = times[k];
     if (t < 1 || t > train_steps) detail::invalid("t", t, detail::text("[1, ", train_steps, "]"));
+    if (k > 0 && t >= times[k - 1])
+      detail::invalid("t", t, detail::text("below ", times[k - 1], ", strictly decreasing"));
+  }
   return detail::chain(static_cast<int>(times.size()),
                        [=](int k) { return times[static_cast<std::size_t>(k)]; });
 }

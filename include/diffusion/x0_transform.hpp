@@ -48,9 +48,10 @@ template <Scalar T>
   const auto below = values.begin() + static_cast<std::ptrdiff_t>(position);
   std::nth_element(values.begin(), below, values.end());
   const double low = static_cast<double>(*below);
-  if (below + 1 == values.end()) return low;
+  const double fraction = position - std::floor(position);
+  if (fraction == 0) return low;
   const double high = static_cast<double>(*std::min_element(below + 1, values.end()));
-  return low + (high - low) * (position - std::floor(position));
+  return low + (high - low) * fraction;
 }
 
 }  // namespace detail

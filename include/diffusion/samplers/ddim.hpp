@@ -23,9 +23,9 @@ struct ddim {
     double noise = 0;
     if (eta > 0) {
       const double r = detail::snr_ratio_root(from, to);
-      const double lost = (1 - r) * (1 + r);
-      noise = eta * to.sigma * std::sqrt(lost);
-      direction = to.sigma * std::sqrt(1 - eta * eta * lost);
+      noise = eta * to.sigma * std::sqrt((1 - r) * (1 + r));
+      // 1 - η² (1 - r²), written so that η = 1 gives r exactly.
+      direction = to.sigma * std::sqrt((1 - eta) * (1 + eta) + eta * eta * r * r);
     }
     // Clean data carry no noise to derive ε from: there the network's own ε̂ is the only one.
     if (!rederive_epsilon || from.sigma == 0)

@@ -8,6 +8,7 @@ namespace diffusion {
 template <std::floating_point Real = double, std::regular_invocable<double> F>
 [[nodiscard]] discrete_schedule<Real> schedule_from_alpha_bar(int steps, F f, double max_beta = 0.999) {
   if (steps < 1) detail::invalid("steps", steps, "at least 1");
+  detail::require_max_beta(max_beta);
   std::vector<double> betas(static_cast<std::size_t>(steps));
   for (int t = 1; t <= steps; ++t) {
     const double u = double(t) / steps;

@@ -10,6 +10,7 @@ template <std::floating_point Real = double>
                                                            double max_beta = 0.999) {
   if (!(rate > 0 && std::isfinite(rate))) detail::invalid("rate", rate, "(0, inf)");
   if (steps < 1) detail::invalid("steps", steps, "at least 1");
+  detail::require_max_beta(max_beta);
   const double beta = std::min(-std::expm1(-rate / steps), max_beta);
   return discrete_schedule<Real>::from_betas(detail::linspace(beta, beta, steps));
 }

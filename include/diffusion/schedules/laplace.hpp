@@ -17,14 +17,14 @@ struct laplace_options {
 /// ln(1-2|½-u|), ᾱ = 1/(1+exp(-λ)).
 template <std::floating_point Real = double>
 [[nodiscard]] discrete_schedule<Real> laplace_schedule(int steps, laplace_options options = {}) {
-  if (!(options.scale > 0)) detail::invalid("scale", options.scale, "(0, inf)");
+  if (!std::isfinite(options.location)) detail::invalid("location", options.location, "(-inf, inf)");
+  if (!(options.scale > 0 && std::isfinite(options.scale))) detail::invalid("scale", options.scale, "(0, inf)");
   const auto f = [&](double u) {
     const double side = u < 0.5 ? 1 : u > 0.5 ? -1 : 0;
     // 1e-6 keeps the logarithm finite at both ends.
     const double log_snr =
         options.location - options.scale * side * std::log(1 - 2 * std::abs(0.5 - u) + 1e-6);
-    const double snr = std::exp(log_snr);
-    const double alpha_bar = snr / (1 + snr);
+    const double alpha_bar = 1 / (1 + std::exp(-log_snr));
     return options.peer == compat::diffusers ? std::sqrt(alpha_bar) : alpha_bar;
   };
   return schedule_from_alpha_bar<Real>(steps, f, options.max_beta);
