@@ -85,10 +85,9 @@ TEST_CASE("A run is the recursion of the papers, path by path") {
         }
         // 1 - ᾱ as a difference has a relative error of 1e-12 at t = 1; x̂0 is divided by α > 6e-3; the
         // flow contracts, so that errors of at most 1000 steps add up at worst.
-        support::check_close(
-            run(schedule, grid, sampler, perfect_network{gaussian}, noise, start, 1,
-                {.x0 = limit < 9 ? x0_transform{x0_clip{limit}} : x0_transform{x0_keep{}}}),
-            want, 1e-9);
+        support::check_close(run(schedule, grid, sampler, perfect_network{gaussian}, noise, start, 1,
+                                 {.x0 = limit < 9 ? x0_transform{x0_clip{limit}} : x0_transform{x0_keep{}}}),
+                             want, 1e-9);
       }
 }
 
@@ -133,8 +132,8 @@ TEST_CASE("Deterministic DDIM converges to the exact flow at first order, and so
       exact.push_back(support::probability_flow(data, x, schedule.level(from), schedule.level(to)));
     }
     const auto error = [&](int n) {
-      const auto x = run(schedule, even_grid(from, to, n), ddim{}, perfect_network{data}, support::no_noise{},
-                         start);
+      const auto x =
+          run(schedule, even_grid(from, to, n), ddim{}, perfect_network{data}, support::no_noise{}, start);
       double worst = 0;
       for (std::size_t i = 0; i < x.size(); ++i) worst = std::max(worst, std::abs(x[i] - exact[i]));
       return worst;

@@ -113,12 +113,14 @@ TEST_CASE("The forward process refuses wrong sizes and levels by name") {
   const noise_level ok{1, 0};
   check_refused([&] { return q_sample(ok, eight, twelve, std::span<float>(twelve)), 0; },
                 {"size of x = 8", "12"});
-  check_refused([&] { return q_sample({1, -1}, twelve, twelve, std::span<float>(twelve)), 0; },
-                {"level.sigma = -1"});
+  check_refused(
+      [&] {
+        return q_sample({1, -1}, twelve, twelve, std::span<float>(twelve)), 0;
+      },
+      {"level.sigma = -1"});
   check_refused([&] { return q_sample(levels, x(3), x(3), x(3)), 0; }, {"size of levels = 4", "3"});
   check_refused([&] { return q_sample(levels, x(3), x(4), x(4)), 0; }, {"rows of x0 = 3", "4"});
-  check_refused([&] { return q_sample(levels, x(4), in_rows(eight, 4), x(4)), 0; },
-                {"row of eps = 2", "3"});
+  check_refused([&] { return q_sample(levels, x(4), in_rows(eight, 4), x(4)), 0; }, {"row of eps = 2", "3"});
   const std::vector<noise_level> bad{{1, 0}, {1, 0}, {-1, 1}, {1, 0}};
   check_refused([&] { return q_sample(bad, x(4), x(4), x(4)), 0; }, {"level.alpha = -1"});
   check_refused([&] { return training_target(prediction::score, levels, x(4), x(4), x(4)), 0; },

@@ -32,7 +32,7 @@ TEST_CASE("A guided network predicts what its parts predict, which must agree") 
   CHECK(kind_of(guided(v, v, 2, std::span<float>(scratch))) == prediction::v);
   CHECK(kind_of(guided(epsilon, epsilon, 2, std::span<float>(scratch))) == prediction::epsilon);
   check_refused([&] { return guided(v, epsilon, 2, std::span<float>(scratch)); },
-                {"unconditional kind = \"epsilon\"", "allowed: v"});
+                {"unconditional kind = \"epsilon\"", "allowed: \"v\""});
 }
 
 TEST_CASE("Guidance refuses a scratch of another size than the output") {

@@ -71,6 +71,22 @@ TEST_CASE("x0 is found to the accuracy of x_t near zero SNR") {
   CHECK(std::abs(x0_map(prediction::v, level)(x_t, v) - x0) <= 10 * roundoff<>);
 }
 
+TEST_CASE("x0 from an epsilon map is the epsilon of one level in the state of another") {
+  const noise_level asked{0.6, 0.8};
+  const noise_level level{0.8, 0.6};
+  const double x = 1.5;
+  const double output = -0.25;
+  for (const auto& [kind_name, kind] : prediction_names) {
+    CAPTURE(kind_name);
+    const prediction_map epsilon = epsilon_map(kind, asked);
+    const double want = (x - level.sigma * epsilon(x, output)) / level.alpha;
+    CHECK(x0_map(epsilon, level)(x, output) == Approx(want).epsilon(16 * roundoff<>));
+    CHECK(x0_map(epsilon_map(kind, level), level)(x, output) ==
+          Approx(x0_map(kind, level)(x, output)).epsilon(16 * roundoff<>));
+  }
+  check_refused([] { return x0_map(prediction_map{}, {0, 1}); }, {"alpha = 0", "(0, inf)"});
+}
+
 TEST_CASE("At zero SNR, x0, v and velocity give x0 and the others are refused") {
   const noise_level level{0, 1};
   const double x0 = 0.3;

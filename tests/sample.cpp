@@ -21,8 +21,7 @@ const support::mixture data;
 
 /// Kinds of prediction that are defined on every level of a run over this schedule.
 std::vector<prediction> legal_kinds(const discrete_schedule<>& schedule) {
-  if (schedule.alpha_bar(schedule.steps()) == 0)
-    return {prediction::x0, prediction::v, prediction::velocity};
+  if (schedule.alpha_bar(schedule.steps()) == 0) return {prediction::x0, prediction::v, prediction::velocity};
   return {prediction::epsilon, prediction::x0, prediction::v, prediction::score, prediction::velocity};
 }
 
@@ -57,6 +56,16 @@ TEST_CASE("Networks that predict different things of the same data give the same
   for (const auto& [kind_name, kind] : prediction_names) {
     CAPTURE(kind_name);
     support::check_close(result(kind), reference, 1e-9);  // 50 steps, 1/α up to 160, as above
+  }
+}
+
+TEST_CASE("An inversion to zero SNR is defined for every network") {
+  const auto schedule = rescale_zero_terminal_snr(linear_schedule(1000));
+  for (const auto& [kind_name, kind] : prediction_names) {
+    CAPTURE(kind_name);
+    const auto noise = run(schedule, inverted(trailing_grid(1000, 10)), ddim{}, perfect_network{data, kind},
+                           support::no_noise{}, normals(20));
+    for (const double value : noise) CHECK(std::abs(value) < 7);
   }
 }
 
@@ -158,7 +167,9 @@ TEST_CASE("At zero terminal SNR, epsilon and score are refused with the remedy, 
     CAPTURE(sampler_name);
     for (const prediction kind : {prediction::epsilon, prediction::score})
       check_refused(
-          [&] { return run(schedule, grid, sampler, perfect_network{data, kind}, philox_normal{}, normals(4)); },
+          [&] {
+            return run(schedule, grid, sampler, perfect_network{data, kind}, philox_normal{}, normals(4));
+          },
           {"alpha = 0", name(kind), "x0, v and velocity"});
     // From pure noise the state is forgotten: η = 1 and DDPM start from x̂0 = E[x_0] plus fresh noise.
     const double mean = 0.3 * -1.0 + 0.7 * 0.8;
@@ -210,7 +221,8 @@ TEST_CASE("The callback sees every step before it is done, and may stop the run"
   support::check_identical(x, whole);
 
   x = start;
-  CHECK(sample(schedule, grid, ddpm{}, network, noise, view, work, {}, [](const auto&) { return false; }) == 0);
+  CHECK(sample(schedule, grid, ddpm{}, network, noise, view, work, {}, [](const auto&) { return false; }) ==
+        0);
   support::check_identical(x, start);
 }
 

@@ -126,6 +126,8 @@ TEST_CASE("Betas outside (0, 1) are refused by index, value and range; the last 
   check_refused(from({0.1, 1.0, 0.5}), {"beta_2 = 1", "(0, 1)", "only the last may be 1"});
   check_refused(from({1.25}), {"beta_1 = 1.25", "(0, 1]"});
   check_refused(from({std::nan(""), 0.1}), {"beta_1 = nan"});
+  // √ᾱ = 1e-400 is no double.
+  check_refused(from(std::vector<double>(400, 0.99)), {"alpha_bar_", "= 0", "no signal"});
   const std::vector<double> to_zero{0.5, 1};
   CHECK(discrete_schedule<>::from_betas(to_zero).level(2) == noise_level{0, 1});
 }

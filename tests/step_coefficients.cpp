@@ -74,8 +74,8 @@ TEST_CASE("Deterministic DDIM keeps the marginals towards more noise") {
   for (const auto& [schedule_name, schedule] : support::all_schedules(100))
     for (const bool rederive : {false, true}) {
       CAPTURE(schedule_name, rederive);
-      const marginal_error worst = worst_miss(ddim{.rederive_epsilon = rederive}, schedule,
-                                              inverted(trailing_grid(100, 20)));
+      const marginal_error worst =
+          worst_miss(ddim{.rederive_epsilon = rederive}, schedule, inverted(trailing_grid(100, 20)));
       CHECK(worst.mean <= 1);
       CHECK(worst.variance <= 1);
     }

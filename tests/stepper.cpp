@@ -159,64 +159,6 @@ TEST_CASE("Noise that is given instead of drawn gives the same run") {
                 {"step = 2", "66 given values"});
 }
 
-TEST_CASE("A learned variance scales the noise of each element, except in the step to clean data") {
-  const philox_normal noise{3};
-  const auto start = normals(33);
-  // ε̂ = 0 and a v per element.
-  const auto learned = [](rows<const double> x, const auto&, rows<double> out) {
-    for (std::size_t i = 0; i < x.count(); ++i)
-      for (std::size_t j = 0; j < x.row_size(); ++j) {
-        out[i][j] = 0;
-        out[i][x.row_size() + j] = 0.1 * double(i) + 0.05 * double(j);
-      }
-  };
-  const auto times = explicit_grid(100, std::vector{80, 50});
-  for (const auto kind : {learned_variance::log_range, learned_variance::log_value, learned_variance::value}) {
-    auto want = start;
-    for (std::size_t k = 0; k < 2; ++k) {
-      const noise_level from = schedule.level(times[k].from);
-      const noise_level to = schedule.level(times[k].to);
-      const step_coefficients mean = posterior(from, to);
-      for (std::size_t i = 0; i < 3; ++i) {
-        std::vector<double> z(11);
-        noise(i, static_cast<std::uint32_t>(k + 1), std::span<double>(z));
-        for (std::size_t j = 0; j < 11; ++j) {
-          const double v = 0.1 * double(i) + 0.05 * double(j);
-          const double low = std::log(std::max(posterior_variance(from, to), 1e-20));
-          const double high = std::log(transition_variance(from, to));
-          const double variance = kind == learned_variance::value       ? v
-                                  : kind == learned_variance::log_value ? std::exp(v)
-                                                                        : std::exp(low + (v + 1) / 2 * (high - low));
-          double& x = want[i * 11 + j];
-          x = mean.x * x + mean.x0 * x / from.alpha + (k == 0 ? std::sqrt(variance) * z[j] : 0);
-        }
-      }
-    }
-    // Two steps of at most 30 roundings each, numbers up to 6.77/α(80) = 22, twice.
-    support::check_close(support::run(schedule, times, ddpm_learned{kind}, learned, noise, start, 3), want,
-                         2 * 30 * support::roundoff<> * 22 * 22);
-  }
-}
-
-TEST_CASE("A run may have a learned variance with every transform and be saved and restored") {
-  const auto learned = [](rows<const float> x, const auto&, rows<float> out) {
-    for (std::size_t i = 0; i < x.count(); ++i)
-      for (std::size_t j = 0; j < 2 * x.row_size(); ++j) out[i][j] = 0.5F * x[i][j % x.row_size()];
-  };
-  const philox_normal noise{3};
-  const run_options options{.x0 = dynamic_threshold{.ratio = 0.8, .max = 2}};
-  const auto whole = support::run(schedule, grid, ddpm_learned{}, learned, noise, normals<float>(33), 3, options);
-  run_memory<float> m;
-  m.work = workspace<float>(3, 11, true);
-  stepper run(schedule, grid, ddpm_learned{}, m.x, m.work, options);
-  while (run.step_index() < 4) run.step(learned, noise);
-  const auto state = run.save();
-  run.step(learned, noise);
-  run.restore(state);
-  while (!run.done()) run.step(learned, noise);
-  support::check_identical(m.values, whole);
-}
-
 TEST_CASE("Steps out of order are refused") {
   const philox_normal noise;
   run_memory<double> m;

@@ -93,11 +93,11 @@ TEST_CASE("Leading, linspace and trailing grids are the published ones") {
 }
 
 TEST_CASE("Halves round to even, as NumPy rounds them") {
-  CHECK(times_of(trailing_grid(5, 2)) == std::vector{5, 2});          // 2.5
-  CHECK(times_of(trailing_grid(7, 2)) == std::vector{7, 4});          // 3.5
-  CHECK(times_of(linspace_grid(6, 3)) == std::vector{6, 3, 1});       // 1 + 2.5
-  CHECK(times_of(respaced_grid(8, "3")) == std::vector{8, 5, 1});     // 1 + 3.5
-  CHECK(times_of(respaced_grid(10, "3")) == std::vector{10, 5, 1});   // 1 + 4.5
+  CHECK(times_of(trailing_grid(5, 2)) == std::vector{5, 2});         // 2.5
+  CHECK(times_of(trailing_grid(7, 2)) == std::vector{7, 4});         // 3.5
+  CHECK(times_of(linspace_grid(6, 3)) == std::vector{6, 3, 1});      // 1 + 2.5
+  CHECK(times_of(respaced_grid(8, "3")) == std::vector{8, 5, 1});    // 1 + 3.5
+  CHECK(times_of(respaced_grid(10, "3")) == std::vector{10, 5, 1});  // 1 + 4.5
 }
 
 TEST_CASE("Respaced grids take their counts section by section, nearest to the data first") {
@@ -135,9 +135,9 @@ TEST_CASE("Explicit grids take the given times") {
 }
 
 TEST_CASE("Counts outside 1 ... T are refused by every grid") {
-  for (const auto make : {+[](int T, int n) { return leading_grid(T, n); },
-                          +[](int T, int n) { return linspace_grid(T, n); },
-                          +[](int T, int n) { return trailing_grid(T, n); }}) {
+  for (const auto make :
+       {+[](int T, int n) { return leading_grid(T, n); }, +[](int T, int n) { return linspace_grid(T, n); },
+        +[](int T, int n) { return trailing_grid(T, n); }}) {
     check_refused([&] { return make(10, 0); }, {"steps = 0", "[1, 10]"});
     check_refused([&] { return make(10, 11); }, {"steps = 11", "[1, 10]"});
     check_refused([&] { return make(0, 1); }, {"train_steps = 0", "at least 1"});

@@ -47,7 +47,8 @@ struct generate_options {
 
 /// Draws `count` images of 28 x 28 values in [-1, 1]. `labels` holds the digit that each shall show, or
 /// nothing where the network shall choose. on_step(run) is called in each step, see diffusion::sample. Image
-/// i depends on the seed, its label and i only. Throws std::invalid_argument for an option out of range.
+/// i depends on the seed, its label and i, not on the others. Throws std::invalid_argument for an option out
+/// of range.
 template <class OnStep>
 [[nodiscard]] std::vector<float> generate(model& m, const generate_options& options, std::size_t count,
                                           std::span<const int> labels, OnStep&& on_step) {

@@ -45,7 +45,7 @@ sampler_file read_sampler_file(const record& file, report& result) {
   run_plan plan = read_run_plan(file, options);
   std::vector<recorded_step> steps = read_steps(file, options, plan, dims, p, result);
   const double gain = file.number("closed_loop_gain", 0);
-  file.inform({"init_noise_sigma"});
+  result.compare("init_noise_sigma", file.number("init_noise_sigma", 1), 1, {});  // α² + σ² = 1 at the start
   sampler_file read{
       p,
       dims,
@@ -160,7 +160,7 @@ class replay {
 /// What rounding alone may do to x̂0 and to the state in step k.
 double rounding_of_step(const sampler_file& file, std::size_t k) {
   const step_levels& step = file.plan.steps[k];
-  return std::max(step.rounding, x0_rounding(file.prediction, step.from.alpha));
+  return std::max(step.rounding, x0_rounding(file.p, file.prediction, step.from.alpha));
 }
 
 template <class Method>

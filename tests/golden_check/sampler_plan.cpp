@@ -60,8 +60,9 @@ d::noise_level read_level(const record& step, const std::string& key) {
   return {pair[0], pair[1]};
 }
 
-void compare_level(const std::string& what, d::noise_level recorded, d::noise_level computed,
-                   tolerance allowed, report& result) {
+void compare_level(const std::string& what, d::noise_level recorded, d::noise_level computed, precision p,
+                   double rounding, report& result) {
+  const tolerance allowed = at_least(of_table(p), std::max(rounding, level_rounding(p, computed)));
   result.compare(what + ".alpha", recorded.alpha, computed.alpha, allowed);
   result.compare(what + ".sigma", recorded.sigma, computed.sigma, allowed);
 }
@@ -112,18 +113,19 @@ std::vector<recorded_step> read_steps(const record& file, const sampler_options&
     };
     same("t", plan.t[k], of_table(precision::f64));
     const auto& [from, to, at, rounding] = plan.steps[k];
-    const tolerance allowed = at_least(of_table(p), rounding);
-    compare_level(path + ".level_from", read_level(step, "level_from"), from, allowed, result);
-    compare_level(path + ".level_to", read_level(step, "level_to"), to, allowed, result);
-    compare_level(path + ".(a, s)", read.at, at, allowed, result);
+    compare_level(path + ".level_from", read_level(step, "level_from"), from, p, rounding, result);
+    compare_level(path + ".level_to", read_level(step, "level_to"), to, p, rounding, result);
+    compare_level(path + ".(a, s)", read.at, at, p, rounding, result);
     if (step.has("index")) {
       const std::size_t index = options.kind == "ddim_reverse" ? k : objects.size() - 1 - k;
       same("index", static_cast<double>(index), {});
     }
-    if (step.has("prev_t")) same("prev_t", k + 1 < plan.t.size() ? plan.t[k + 1] : plan.t[k] - 1, {});
-    if (step.has("t_next")) same("t_next", plan.values.at(k + 1), of_table(precision::f64));
-    if (step.has("log_snr")) same("log_snr", 2 * d::half_log_snr(from), as_logarithm(allowed));
-    if (step.has("log_snr_next")) same("log_snr_next", 2 * d::half_log_snr(to), as_logarithm(allowed));
+    if (options.kind == "unclip" && step.has("prev_t"))
+      same("prev_t", k + 1 < plan.t.size() ? plan.t[k + 1] : plan.t[k] - 1, {});
+    const bool continuous = plan.values.size() > plan.t.size();
+    if (continuous && step.has("t_next")) same("t_next", plan.values[k + 1], of_table(precision::f64));
+    if (step.has("log_snr")) same("log_snr", 2 * d::half_log_snr(from), as_logarithm(of_table(p)));
+    if (step.has("log_snr_next")) same("log_snr_next", 2 * d::half_log_snr(to), as_logarithm(of_table(p)));
     step.inform({"model_input"});
     step.refuse_unknown_keys();
     steps.push_back(std::move(read));

@@ -21,10 +21,13 @@ enum class precision { f64, f32 };
 // Every tolerance of this program. None was chosen by looking at what passes; measured errors are in
 // tests/golden/README.md.
 
-/// f64: 1e-9. Peers agree among themselves and with us to about 1e-13; a wrong formula is off by far more.
-/// f32: a table of ᾱ in single precision has the relative error 2⁻²⁴, so near clean data σ = √(1-ᾱ) with 1-ᾱ
-/// = 1e-4 has 2⁻²⁴ / 2e-4 = 3e-4, and 1/α multiplies rounding by up to 1e3 at the noisy end.
-[[nodiscard]] inline double base_tolerance(precision p) { return p == precision::f64 ? 1e-9 : 1e-2; }
+/// f64: peers agree among themselves and with us to about 1e-13; a wrong formula is off by far more than
+/// 1e-9. f32: the product ᾱ of T single-precision factors has a relative error of T · 2⁻²⁵, 1.2e-4 for T =
+/// 4000.
+[[nodiscard]] inline double base_tolerance(precision p) { return p == precision::f64 ? 1e-9 : 1e-3; }
+
+/// Half the distance from 1 to the next number: the rounding of one operation.
+[[nodiscard]] inline double unit_rounding(precision p) { return p == precision::f64 ? 0x1p-53 : 0x1p-24; }
 
 /// Arrays of states, predictions, noise and means: rounding is relative to the terms that are summed, which
 /// are of order 1 even where the sum is small.
@@ -36,16 +39,18 @@ enum class precision { f64, f32 };
 /// Logarithms: an absolute error is the relative error of the argument.
 [[nodiscard]] inline tolerance as_logarithm(tolerance of_argument) { return {of_argument.relative, 1, true}; }
 
-/// Exception 1: x̂0 = (x - σ ε)/α from ε or score prediction. The rounding of the numerator, 2⁻⁵³ for each of
-/// its terms and operations (8 in all), is divided by α. It exceeds 1e-9 from α < 9e-7 on: cosine schedules
-/// of more than 5e4 steps, and continuous time t = 1, where α = 6e-17 and x̂0 has no correct digit.
-[[nodiscard]] inline double x0_rounding(diffusion::prediction kind, double alpha) {
+/// Exception 1: x̂0 = (x - σ ε)/α from ε or score prediction. The rounding of the numerator, u for each of its
+/// terms and operations (8 in all), is divided by α. In f64 that exceeds 1e-9 from α < 9e-7 on: cosine
+/// schedules of more than 5e4 steps, and continuous time t = 1, where α = 6e-17 and x̂0 has no correct digit.
+[[nodiscard]] inline double x0_rounding(precision p, diffusion::prediction kind, double alpha) {
   const bool divides = kind == diffusion::prediction::epsilon || kind == diffusion::prediction::score;
-  return divides ? 8 * 0x1p-53 / alpha : 0;
+  return divides ? 8 * unit_rounding(p) / alpha : 0;
 }
 
 /// Exception 2: ε̂ = (x - α x̂0)/σ, the same near clean data.
-[[nodiscard]] inline double epsilon_rounding(double sigma) { return 8 * 0x1p-53 / sigma; }
+[[nodiscard]] inline double epsilon_rounding(precision p, double sigma) {
+  return 8 * unit_rounding(p) / sigma;
+}
 
 /// Exception 3: guided-diffusion rebuilds a respaced process from its betas, β = 1 - ᾱ_from/ᾱ_to, and so
 /// rounds 1 - β to a multiple of 2⁻⁵³: the relative error of ᾱ_from is 2⁻⁵³/(1-β), doubled for the
@@ -56,17 +61,27 @@ enum class precision { f64, f32 };
   return kept > 0 ? 2 * 0x1p-53 / (kept * kept) : 0;
 }
 
-/// Exception 4: the end of a closed loop. `gain` is how much the run amplifies a change of its start; a step
-/// adds rounding of 1e-13 at most, or `largest_rounding` by exceptions 1 and 3.
+/// Exception 4: levels from single-precision tables. σ = √(1-ᾱ) has the relative error u/(2σ²), doubled for
+/// the product; α of a zero-SNR table is a difference of numbers up to 1.
+[[nodiscard]] inline double level_rounding(precision p, diffusion::noise_level level) {
+  if (p == precision::f64 || level.alpha == 0 || level.sigma == 0) return 0;
+  const double u = unit_rounding(p);
+  return std::max(u / (level.sigma * level.sigma), 8 * u / level.alpha);
+}
+
+/// Exception 5: the end of a closed loop. `gain` is how much the run amplifies a change of its start; a step
+/// adds rounding of 1e-13 at most, or `largest_rounding` by exceptions 1 and 3. In f32 every step's levels
+/// are off by the tolerance above: ten times that.
 [[nodiscard]] inline tolerance of_closed_loop(precision p, double gain, std::size_t steps,
                                               double largest_rounding) {
   const double rounding = 1e-12 + 1e-13 * gain * static_cast<double>(steps);
-  return {std::max({base_tolerance(p), rounding, largest_rounding}), 1};
+  const double base = p == precision::f64 ? base_tolerance(p) : 10 * base_tolerance(p);
+  return {std::max({base, rounding, largest_rounding}), 1};
 }
 
-/// Exception 5: a closed loop starts after the steps whose x̂0 has no more digits than this by exception 1:
+/// Exception 6: a closed loop starts after the steps whose x̂0 has no digit by exception 1:
 /// what comes out of them is rounding noise, from every implementation another.
-inline constexpr double no_digits = 1e-3;
+inline constexpr double no_digits = 0.1;
 
 /// The same tolerance where rounding may be larger.
 [[nodiscard]] inline tolerance at_least(tolerance t, double rounding) {

@@ -21,8 +21,7 @@ std::vector<double> draw(std::uint64_t seed, std::uint64_t sample, std::uint32_t
 /// Mean of x^p y^q.
 double moment(const std::vector<double>& x, int p, const std::vector<double>& y = {}, int q = 0) {
   double sum = 0;
-  for (std::size_t i = 0; i < x.size(); ++i)
-    sum += std::pow(x[i], p) * (q > 0 ? std::pow(y[i], q) : 1);
+  for (std::size_t i = 0; i < x.size(); ++i) sum += std::pow(x[i], p) * (q > 0 ? std::pow(y[i], q) : 1);
   return sum / static_cast<double>(x.size());
 }
 
@@ -114,8 +113,7 @@ TEST_CASE("An element depends on its address alone: not on the size, the order, 
   const philox_normal noise{9};
   std::vector<float> together(count * size), alone(count * size), threaded(count * size);
   draw_noise(noise, 4, 100, rows<float>(std::span<float>(together), count));
-  for (std::size_t i = count; i-- > 0;)
-    noise(100 + i, 4, rows<float>(std::span<float>(alone), count)[i]);
+  for (std::size_t i = count; i-- > 0;) noise(100 + i, 4, rows<float>(std::span<float>(alone), count)[i]);
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < count; i += 4)
     threads.emplace_back([&, i] {

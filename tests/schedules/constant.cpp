@@ -9,7 +9,8 @@ TEST_CASE("The constant schedule loses the same share of signal in every step") 
   for (int t = 1; t <= 100; ++t) {
     CHECK(schedule.beta(t) == 0.25);
     // The error of a logarithm, relatively t additions, absolutely 0.29 t of them.
-    CHECK(schedule.alpha_bar(t) == Approx(std::pow(0.75, t)).epsilon(0.3 * t * (t + 8) * support::roundoff<>));
+    CHECK(schedule.alpha_bar(t) ==
+          Approx(std::pow(0.75, t)).epsilon(0.3 * t * (t + 8) * support::roundoff<>));
   }
 }
 

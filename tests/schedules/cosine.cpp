@@ -26,8 +26,8 @@ TEST_CASE("The cosine schedule is equation 17 of Nichol and Dhariwal 2021 until 
         // The angles have errors of 3 roundoffs; their difference π/2T and cos near π/2 magnify them by T.
         worst = std::max(worst, std::abs(schedule.beta(t) / beta - 1) / (16 * T * support::roundoff<>));
         const auto alpha_bar = static_cast<double>(f(t) / f(0));
-        worst = std::max(worst, std::abs(schedule.alpha_bar(t) / alpha_bar - 1) /
-                                    (64 * T * support::roundoff<>));
+        worst =
+            std::max(worst, std::abs(schedule.alpha_bar(t) / alpha_bar - 1) / (64 * T * support::roundoff<>));
       }
       CAPTURE(s, T);
       CHECK(capped == 1);

@@ -18,4 +18,5 @@ TEST_CASE("An exponential schedule with an illegal rate is refused") {
   check_refused([] { return exponential_schedule(10, 0); }, {"rate = 0", "(0, inf)"});
   check_refused([] { return exponential_schedule(10, -1); }, {"rate = -1", "(0, inf)"});
   check_refused([] { return exponential_schedule(10, HUGE_VAL); }, {"rate = inf", "(0, inf)"});
+  check_refused([] { return exponential_schedule(10, 1, 2); }, {"max_beta = 2", "(0, 1]"});
 }

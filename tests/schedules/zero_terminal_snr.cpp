@@ -19,8 +19,8 @@ TEST_CASE("Rescaling ends at zero SNR, keeps the first level and scales alpha ev
     CHECK(after.level(1).alpha == Approx(first).epsilon(8 * roundoff<>));
     double worst = 0;
     for (int t = 1; t <= 1000; ++t)
-      worst = std::max(worst, std::abs(after.level(t).alpha -
-                                       (before.level(t).alpha - last) * first / (first - last)));
+      worst = std::max(
+          worst, std::abs(after.level(t).alpha - (before.level(t).alpha - last) * first / (first - last)));
     CHECK(worst <= 8 * roundoff<>);
   });
 }

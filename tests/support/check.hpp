@@ -21,8 +21,8 @@ inline constexpr double roundoff = std::numeric_limits<T>::epsilon() / 2;
 /// Catch2 prints 10 decimals, which hides the errors that these tests look for.
 inline const int printed_decimals = Catch::StringMaker<double>::precision = 17;
 
-/// Fails with the worst index unless |actual - expected| ≤ absolute + relative |expected| everywhere. A NaN is
-/// never close; equal infinities are.
+/// Fails with the worst index unless |actual - expected| ≤ absolute + relative |expected| everywhere. A NaN
+/// is never close; equal infinities are.
 template <class A, class B>
 void check_close(const A& actual, const B& expected, double absolute, double relative = 0) {
   REQUIRE(std::size(actual) == std::size(expected));
