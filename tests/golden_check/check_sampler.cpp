@@ -159,8 +159,10 @@ class replay {
 
 /// What rounding alone may do to x̂0 and to the state in step k.
 double rounding_of_step(const sampler_file& file, std::size_t k) {
-  const step_levels& step = file.plan.steps[k];
-  return std::max(step.rounding, x0_rounding(file.p, file.prediction, step.from.alpha));
+  const auto& [from, to, at, rounding] = file.plan.steps[k];
+  const auto* ddim = std::get_if<d::ddim>(&file.options.method);
+  return std::max({rounding, x0_rounding(file.p, file.prediction, from.alpha),
+                   ddim ? ddim_rounding(file.p, to.sigma, (*ddim)(from, to).noise) : 0.0});
 }
 
 template <class Method>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 #include "diffusion/prediction.hpp"
@@ -69,8 +70,17 @@ enum class precision { f64, f32 };
   return std::max(u / (level.sigma * level.sigma), 8 * u / level.alpha);
 }
 
-/// Exception 5: the end of a closed loop. `gain` is how much the run amplifies a change of its start; a step
-/// adds rounding of 1e-13 at most, or `largest_rounding` by exceptions 1 and 3. In f32 every step's levels
+/// Exception 5: the peers compute DDIM's weight of ε̂ as √(σ_to² - noise²), a difference with an absolute
+/// error of 4 u; its root has 4 u divided by the root, √(4 u) = 2e-8 at most. It matters at η = 1 from zero
+/// SNR, where the weight is exactly 0.
+[[nodiscard]] inline double ddim_rounding(precision p, double sigma_to, double noise) {
+  const double rounding = 4 * unit_rounding(p);
+  const double weight = std::sqrt(std::max(sigma_to * sigma_to - noise * noise, 0.0));
+  return noise > 0 ? rounding / std::max(weight, std::sqrt(rounding)) : 0;
+}
+
+/// Exception 6: the end of a closed loop. `gain` is how much the run amplifies a change of its start; a step
+/// adds rounding of 1e-13 at most, or `largest_rounding` by exceptions 1, 3 and 5. In f32 every step's levels
 /// are off by the tolerance above: ten times that.
 [[nodiscard]] inline tolerance of_closed_loop(precision p, double gain, std::size_t steps,
                                               double largest_rounding) {
@@ -79,7 +89,7 @@ enum class precision { f64, f32 };
   return {std::max({base, rounding, largest_rounding}), 1};
 }
 
-/// Exception 6: a closed loop starts after the steps whose x̂0 has no digit by exception 1:
+/// Exception 7: a closed loop starts after the steps whose x̂0 has no digit by exception 1:
 /// what comes out of them is rounding noise, from every implementation another.
 inline constexpr double no_digits = 0.1;
 

@@ -20,7 +20,7 @@ template <std::floating_point Real = double>
   if (!std::isfinite(options.location)) detail::invalid("location", options.location, "(-inf, inf)");
   if (!(options.scale > 0 && std::isfinite(options.scale))) detail::invalid("scale", options.scale, "(0, inf)");
   const auto f = [&](double u) {
-    const double side = u < 0.5 ? 1 : u > 0.5 ? -1 : 0;
+    const double side = u <= 0.5 ? 1 : -1;
     // 1e-6 keeps the logarithm finite at both ends.
     const double log_snr =
         options.location - options.scale * side * std::log(1 - 2 * std::abs(0.5 - u) + 1e-6);
