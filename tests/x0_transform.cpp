@@ -60,7 +60,7 @@ TEMPLATE_TEST_CASE("A NaN survives clipping and does not touch its neighbours", 
 }
 
 TEST_CASE("Dynamic thresholding divides by the quantile of a plain sort") {
-  for (const std::size_t size : {1, 2, 3, 10, 101, 784})
+  for (const std::size_t size : {1u, 2u, 3u, 10u, 101u, 784u})
     for (const double ratio : {0.0, 0.25, 0.5, 0.9, 0.995, 1.0})
       for (const double max : {1.0, 1.5, inf}) {
         CAPTURE(size, ratio, max);

@@ -62,13 +62,18 @@ sampler_file read_sampler_file(const record& file, report& result) {
 }
 
 /// The levels of a run as a schedule: numbers that fall along the run, three for each step.
+///
+/// Diffusers' DDIM inversion asks the network at the noisier end of a step, but reads its output as if it had
+/// been asked at the other. The library does not, so there it is told that it was. For ε both are the same.
 struct numbered_levels {
   using time_type = int;
   std::vector<d::noise_level> table;
 
-  explicit numbered_levels(const run_plan& plan) {
-    for (std::size_t k = plan.steps.size(); k-- > 0;)
-      table.insert(table.end(), {plan.steps[k].at, plan.steps[k].to, plan.steps[k].from});
+  numbered_levels(const run_plan& plan, d::prediction kind) {
+    for (std::size_t k = plan.steps.size(); k-- > 0;) {
+      const auto& [from, to, at, rounding] = plan.steps[k];
+      table.insert(table.end(), {kind == d::prediction::epsilon ? at : from, to, from});
+    }
   }
   [[nodiscard]] d::noise_level level(int number) const { return table[static_cast<std::size_t>(number)]; }
   [[nodiscard]] d::time_grid grid() const {
@@ -86,7 +91,7 @@ class replay {
   replay(const sampler_file& file, const Method& method)
       : file_(file),
         method_(method),
-        levels_(file.plan),
+        levels_(file.plan, file.prediction),
         x_(file.x_init),
         work_(file.dims.count, file.dims.row_size, file.options.learned != learned_output::none),
         run_(levels_, levels_.grid(), method, as_rows(x_, file.dims.count), work_,
@@ -102,8 +107,9 @@ class replay {
   template <class F>
   array step(F predict) {
     const std::size_t k = run_.step_index();
-    auto model = d::predicts(
-        file_.prediction, [&](const auto& x, const auto& at, const auto& out) { predict(x, at.level, out); });
+    const d::noise_level at = file_.plan.steps[k].at;
+    auto model = d::predicts(file_.prediction,
+                             [&](const auto& x, const auto&, const auto& out) { predict(x, at, out); });
     run_.predict(model);
     array x0(x_.size());
     run_.preview(as_rows(x0, file_.dims.count));

@@ -9,7 +9,7 @@ namespace golden {
 
 namespace {
 
-// The largest file of the schema has 140 kB and a depth of 5.
+// Real files have up to 220 kB and a depth of 5.
 constexpr std::uintmax_t max_bytes = 64 << 20;
 constexpr int max_depth = 16;
 

@@ -83,8 +83,8 @@ TEMPLATE_TEST_CASE("The value of an element does not depend on its place or on t
   const auto z = normals<TestType>(size, 3);
   for (const step_plan& plan : typical_plans()) {
     const auto whole = stepped(plan, x, output, z);
-    for (const std::size_t from : {0, 1, 3, 8, 41, 66})
-      for (const std::size_t count : {1, 5, 16, 26}) {
+    for (const std::size_t from : {0u, 1u, 3u, 8u, 41u, 66u})
+      for (const std::size_t count : {1u, 5u, 16u, 26u}) {
         if (from + count > size) continue;
         CAPTURE(from, count);
         const auto some =

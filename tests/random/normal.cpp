@@ -31,7 +31,7 @@ TEST_CASE("Noise has the moments of N(0, 1)") {
   // Five standard errors: a correct generator fails one check in 1.7 million; the seed is fixed.
   const std::size_t n = 200000;
   const double standard_error = 1 / std::sqrt(double(n));
-  for (const std::uint64_t seed : {0, 1, 12345}) {
+  for (const std::uint64_t seed : {0u, 1u, 12345u}) {
     const auto z = draw(seed, 0, 0, n);
     CAPTURE(seed);
     CHECK(std::abs(moment(z, 1)) <= 5 * standard_error);
