@@ -186,7 +186,7 @@ class trainer {
   unet<float> net_;
   ema<float> average_;
   adam<float> adam_;
-  std::vector<float, Eigen::aligned_allocator<float>> gradient_;
+  aligned_vector<float> gradient_;
   std::int64_t step_ = 0;
 };
 

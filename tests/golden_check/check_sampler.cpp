@@ -177,10 +177,11 @@ void check_open_loop(const sampler_file& file, const Method& method, report& res
   const array* before = &file.x_init;
   for (std::size_t k = 0; k < file.steps.size(); ++k) {
     const recorded_step& step = file.steps[k];
+    const std::string path = "steps[" + std::to_string(k) + "]";
+    if (!step.x_in.empty() && !before->empty()) result.compare(path + ".x_in", step.x_in, *before, {});
     const array& start = step.x_in.empty() ? *before : step.x_in;
     before = &step.x;
     if (step.x.empty()) continue;
-    const std::string path = "steps[" + std::to_string(k) + "]";
     if (start.empty()) throw malformed(path + ".x_in: missing, and the state before is not recorded either");
     array output(step.model_output.size());
     file.predictor(as_rows(start, file.dims.count), step.at, as_rows(output, file.dims.count));

@@ -13,7 +13,7 @@
 
 namespace golden {
 
-/// How the last step of a peer differs from the sampler's formula.
+/// What a peer does with the noise of the last step.
 enum class last_noise {
   as_formula,
   never,        ///< the peer returns the mean of the last step, although that ends at σ > 0

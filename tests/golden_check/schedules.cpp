@@ -1,5 +1,7 @@
 #include "schedules.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "diffusion/compat.hpp"

@@ -57,9 +57,9 @@ constexpr double layer_tolerance = std::is_same_v<T, double> ? 1e-11 : 1e-5;
 template <class T>
 constexpr double network_tolerance = std::is_same_v<T, double> ? 1e-11 : 1e-4;
 
-/// max |found - expected| / max(max |expected|, 0.01). The floor is 1 where the reference is rounding noise around
-/// zero: such a gradient, as that of a bias in front of a norm with one channel a group, is a sum of terms of order one
-/// that cancel, so its error has the size of their rounding.
+/// max |found - expected| / max(max |expected|, 0.01). The floor is 1 where the reference is rounding noise
+/// around zero: such a gradient, as that of a bias in front of a norm with one channel a group, is a sum of
+/// terms of order one that cancel, so its error has the size of their rounding.
 template <class Found, class Expected>
 double error(const Found& found, const Expected& expected) {
   if (found.size() != expected.size()) return std::numeric_limits<double>::infinity();
@@ -80,16 +80,16 @@ class layer_case {
 
   std::vector<double> values(const std::string& name) const { return entry(name).template as<double>(); }
 
-  /// [n, c] or [n, c, h, w] as channels x n x h x w.
+  /// [n, c] or [n, c, h, w] as n x h x w x channels.
   mnist::tensor<T> tensor(mnist::buffer_pool<T>& pool, const std::string& name) const {
     const auto& e = entry(name);
     const auto extent = [&](std::size_t i) { return i < e.shape.size() ? static_cast<int>(e.shape[i]) : 1; };
-    mnist::tensor<T> x(pool, extent(1), extent(0), extent(2), extent(3));
+    mnist::tensor<T> x(pool, extent(0), extent(2), extent(3), extent(1));
     const std::vector<double> source = values(name);
     std::size_t next = 0;
     for (int image = 0; image < x.n; ++image) {
       for (int c = 0; c < x.channels; ++c) {
-        for (T& pixel : x.plane(c, image)) pixel = static_cast<T>(source[next++]);
+        for (mnist::Index i = 0; i < x.area(); ++i) x.image(image)(i, c) = static_cast<T>(source[next++]);
       }
     }
     return x;
@@ -107,15 +107,14 @@ class layer_case {
   }
 
   void check(const mnist::tensor<T>& found, const std::string& name, double tolerance) const {
-    std::vector<T> rows;
+    std::vector<T> planes;
     for (int image = 0; image < found.n; ++image) {
       for (int c = 0; c < found.channels; ++c) {
-        const auto plane = found.plane(c, image);
-        rows.insert(rows.end(), plane.data(), plane.data() + plane.size());
+        for (mnist::Index i = 0; i < found.area(); ++i) planes.push_back(found.image(image)(i, c));
       }
     }
     INFO(prefix_ << "/" << name);
-    CHECK(error(rows, values(name)) <= tolerance);
+    CHECK(error(planes, values(name)) <= tolerance);
   }
 
   /// Compares the gradients of the parameters.

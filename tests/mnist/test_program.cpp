@@ -235,6 +235,34 @@ TEST_CASE("a batch depends on the seed and the step alone", "[mnist][program]") 
   CHECK(!std::equal(straight.x_t(), straight.x_t() + 8 * 784, other.x_t()));
 }
 
+TEST_CASE("a perfect answer to a batch gives back its clean images", "[mnist][program]") {
+  const auto images = training_images();
+  const auto order = mnist::detail::image_order(1, 0, images.images.count);
+  for (const auto& [name, kind] : mnist::predictions) {
+    const mnist::process_config process{.prediction = std::string(name), .steps = 50};
+    mnist::batch_source batches(images, process, {.size = 50});
+    batches.draw(1);
+    double worst = 0;
+    for (std::size_t i = 0; i < 50; ++i) {
+      const int t = static_cast<int>(batches.times()[i]) + 1;
+      CHECK(t == static_cast<int>(i) + 1);
+      const auto level = process.make_schedule().level(t);
+      if (kind == diffusion::prediction::epsilon && level.alpha < 0.01)
+        continue;  // the division by alpha magnifies rounding
+      const auto map = diffusion::x0_map(kind, level);
+      const std::size_t image = order[50 + i];
+      CHECK(batches.labels()[i] == images.labels[image]);
+      for (std::size_t j = i * 784; j < (i + 1) * 784; ++j) {
+        const double clean = images.images.pixels[image * 784 + j - i * 784] / 127.5 - 1;
+        worst = std::max(worst, std::abs(map(double{batches.x_t()[j]}, double{batches.target()[j]}) - clean));
+      }
+    }
+    // Floats below 8 in size are off by at most 2^-22, twice, divided by alpha >= 0.01.
+    INFO(name);
+    CHECK(worst < 2 * 0x1p-22 / 0.01);
+  }
+}
+
 TEST_CASE("an epoch shows every image once, times spread evenly, labels dropped as asked",
           "[mnist][program]") {
   const mnist::process_config process{.steps = 50};

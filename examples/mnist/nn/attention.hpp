@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "nn/group_norm.hpp"
 #include "nn/linear.hpp"
@@ -10,43 +11,29 @@
 
 namespace mnist {
 
-namespace detail {
-
-/// Rows [first, first + rows) of the columns that belong to one image.
-template <class T>
-auto image_block(tensor<T>& x, int first, int rows, int image) {
-  return x.matrix().block(first, image * x.area(), rows, x.area());
-}
-template <class T>
-auto image_block(const tensor<T>& x, int first, int rows, int image) {
-  return x.matrix().block(first, image * x.area(), rows, x.area());
-}
-
-}  // namespace detail
-
-/// Scaled dot-product attention between the N = h * w positions of each image. `qkv` holds queries, keys and
-/// values one below the other, 3c x n x h x w; head j owns channels [j d, (j + 1) d) of each, d = c / heads:
-/// y_i = sum_j A_ij v_j with A = softmax over j of q_i . k_j / sqrt(d). Returns y, c x n x h x w; `weights`
-/// becomes the matrices A, one N x N block for each image and head.
+/// Scaled dot-product attention between the N = h * w pixels of each image. `qkv`, n x h x w x 3c, holds
+/// queries, keys and values side by side; head j owns channels [j d, (j + 1) d) of each, d = c / heads: y_i =
+/// sum_j A_ij v_j with A = softmax over j of q_i . k_j / sqrt(d). Returns y, n x h x w x c; `weights` becomes
+/// the matrices A, n x heads x N x N.
 template <class T>
 [[nodiscard]] tensor<T> attend(const tensor<T>& qkv, int heads, tensor<T>& weights) {
-  const int c = qkv.channels / 3, d = c / heads, positions = static_cast<int>(qkv.area());
+  const int c = qkv.channels / 3, d = c / heads, pixels = static_cast<int>(qkv.area());
   const T scale = 1 / std::sqrt(static_cast<T>(d));
   tensor<T> y = like(qkv, c);
-  weights = tensor<T>(qkv.pool(), qkv.n * heads, 1, positions, positions);
+  weights = tensor<T>(qkv.pool(), qkv.n * heads, 1, pixels, pixels);
   for (int image = 0; image < qkv.n; ++image) {
+    const auto all = qkv.image(image);
     for (int j = 0; j < heads; ++j) {
-      const auto q = detail::image_block(qkv, j * d, d, image);
-      const auto k = detail::image_block(qkv, c + j * d, d, image);
-      const auto v = detail::image_block(qkv, 2 * c + j * d, d, image);
-      matrix_view<T> a(weights.plane(image * heads + j, 0).data(), positions, positions);
-      a.noalias() = q.transpose() * k;
-      for (int i = 0; i < positions; ++i) {
+      const auto q = all.middleCols(j * d, d), k = all.middleCols(c + j * d, d),
+                 v = all.middleCols(2 * c + j * d, d);
+      auto a = weights.image(image * heads + j);
+      a.noalias() = q * k.transpose();
+      for (int i = 0; i < pixels; ++i) {
         auto row = a.row(i).array();
         row = ((row - row.maxCoeff()) * scale).exp();
         row *= 1 / row.sum();
       }
-      detail::image_block(y, j * d, d, image).noalias() = v * a.transpose();
+      y.image(image).middleCols(j * d, d).noalias() = a * v;
     }
   }
   return y;
@@ -56,26 +43,27 @@ template <class T>
 template <class T>
 [[nodiscard]] tensor<T> attend_backward(const tensor<T>& qkv, int heads, const tensor<T>& weights,
                                         const tensor<T>& dy) {
-  const int c = qkv.channels / 3, d = c / heads, positions = static_cast<int>(qkv.area());
+  const int c = qkv.channels / 3, d = c / heads, pixels = static_cast<int>(qkv.area());
   const T scale = 1 / std::sqrt(static_cast<T>(d));
-  tensor<T> dqkv = like(qkv);
-  tensor<T> logits(qkv.pool(), 1, 1, positions, positions);
-  matrix_view<T> ds(logits.data(), positions, positions);
+  tensor<T> dqkv = like(qkv), logits(qkv.pool(), 1, 1, pixels, pixels);
+  auto ds = logits.image(0);
   for (int image = 0; image < qkv.n; ++image) {
+    const auto all = qkv.image(image);
+    auto gradient = dqkv.image(image);
     for (int j = 0; j < heads; ++j) {
-      const auto q = detail::image_block(qkv, j * d, d, image);
-      const auto k = detail::image_block(qkv, c + j * d, d, image);
-      const auto v = detail::image_block(qkv, 2 * c + j * d, d, image);
-      const auto out = detail::image_block(dy, j * d, d, image);
-      const const_matrix_view<T> a(weights.plane(image * heads + j, 0).data(), positions, positions);
-      detail::image_block(dqkv, 2 * c + j * d, d, image).noalias() = out * a;
-      ds.noalias() = out.transpose() * v;  // dL/dA, turned into the gradient of the logits row by row
-      for (int i = 0; i < positions; ++i) {
+      const auto q = all.middleCols(j * d, d), k = all.middleCols(c + j * d, d),
+                 v = all.middleCols(2 * c + j * d, d);
+      const auto out = dy.image(image).middleCols(j * d, d);
+      const auto a = weights.image(image * heads + j);
+      gradient.middleCols(2 * c + j * d, d).noalias() = a.transpose() * out;
+      ds.noalias() = out * v.transpose();  // dL/dA, turned into the gradient of
+                                           // the logits row by row
+      for (int i = 0; i < pixels; ++i) {
         const T mean = ds.row(i).dot(a.row(i));
         ds.row(i).array() = (ds.row(i).array() - mean) * a.row(i).array() * scale;
       }
-      detail::image_block(dqkv, j * d, d, image).noalias() = k * ds.transpose();
-      detail::image_block(dqkv, c + j * d, d, image).noalias() = q * ds;
+      gradient.middleCols(j * d, d).noalias() = ds * k;
+      gradient.middleCols(c + j * d, d).noalias() = ds.transpose() * q;
     }
   }
   return dqkv;
@@ -99,7 +87,7 @@ struct attention_block {
         qkv(layout, name + ".qkv", channels, 3 * channels, true),
         proj(layout, name + ".proj", channels, channels, true, true) {}
 
-  /// channels x n x h x w -> the same shape.
+  /// n x h x w x channels -> the same shape.
   template <class T>
   [[nodiscard]] tensor<T> forward(const T* values, tensor<T> x, attention_cache<T>& cache) const {
     cache.x = std::move(x);

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mnist {
@@ -87,9 +89,10 @@ inline void from_json(const nlohmann::json& j, unet_config& c) {
   };
   if (!j.is_object()) fail("configuration", j, "a JSON object");
   const auto integer = [&](const std::string& key, const nlohmann::json& value) {
-    using limits = std::numeric_limits<int>;
-    if (!value.is_number_integer() || value < limits::min() || value > limits::max())
-      fail(key, value, "an integer");
+    const bool fits = value.is_number_unsigned()
+                          ? std::in_range<int>(value.get<std::uint64_t>())
+                          : value.is_number_integer() && std::in_range<int>(value.get<std::int64_t>());
+    if (!fits) fail(key, value, "an integer of 32 bits");
     return value.get<int>();
   };
   const auto integers = [&](const std::string& key, const nlohmann::json& value) {

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <cmath>
 #include <cstddef>
+#include <string>
 
+#include "diffusion/timestep_embedding.hpp"
 #include "nn/activation.hpp"
 #include "nn/linear.hpp"
 #include "nn/parameters.hpp"
@@ -10,19 +11,12 @@
 
 namespace mnist {
 
-/// Sinusoids of n times: dim x n, row k = sin(t f_k), row dim/2 + k = cos(t f_k), with
-/// f_k = 10000^(-k / (dim/2 - 1)). dim is even and at least 4. Computed in double, as a float loses 1e-5 at t
-/// = 1000.
+/// The sinusoidal embeddings of n times, n x dim.
 template <class T>
 [[nodiscard]] tensor<T> timestep_embedding(buffer_pool<T>& pool, int dim, int n, const T* t) {
-  tensor<T> y(pool, dim, n, 1, 1);
-  const int half = dim / 2;
-  for (int k = 0; k < half; ++k) {
-    const double frequency = std::exp(-std::log(10000.0) * k / (half - 1));
-    for (int i = 0; i < n; ++i) {
-      y.matrix()(k, i) = static_cast<T>(std::sin(t[i] * frequency));
-      y.matrix()(half + k, i) = static_cast<T>(std::cos(t[i] * frequency));
-    }
+  tensor<T> y(pool, n, 1, 1, dim);
+  for (int i = 0; i < n; ++i) {
+    diffusion::timestep_embedding<T>(t[i], {y.image(i).data(), static_cast<std::size_t>(dim)});
   }
   return y;
 }
@@ -41,7 +35,7 @@ struct time_embedding {
   time_embedding(parameter_layout& layout, const std::string& prefix, int dim, int out)
       : fc1(layout, prefix + "fc1", dim, out, false), fc2(layout, prefix + "fc2", out, out, false) {}
 
-  /// n times -> out x n.
+  /// n times -> n x out.
   template <class T>
   [[nodiscard]] tensor<T> forward(const T* values, buffer_pool<T>& pool, int n, const T* t,
                                   time_embedding_cache<T>& cache) const {
@@ -51,7 +45,7 @@ struct time_embedding {
     return fc2.forward(values, cache.active);
   }
 
-  /// Adds the gradients of the parameters to `grads`; dy is out x n.
+  /// Adds the gradients of the parameters to `grads`; dy is n x out.
   template <class T>
   void backward(const T* values, const time_embedding_cache<T>& cache, const tensor<T>& dy, T* grads) const {
     const tensor<T> dactive = fc2.backward(values, cache.active, dy, grads);
@@ -69,19 +63,19 @@ struct label_embedding {
         out(out_),
         weight(layout.add(name + ".weight", {labels, out}, {initial_value::normal, 1})) {}
 
-  /// y += row label[i] in column i; y is out x n.
+  /// Adds the vector of label[i] to row i of y, n x out.
   template <class T>
   void add(const T* values, const int* label, tensor<T>& y) const {
     for (int i = 0; i < y.n; ++i) {
-      y.matrix().col(i) += const_matrix_view<T>(values + weight, labels, out).row(label[i]).transpose();
+      y.matrix().row(i) += const_matrix_view<T>(values + weight, labels, out).row(label[i]);
     }
   }
 
-  /// Adds the gradients of the rows that were used to `grads`.
+  /// Adds the gradients of the vectors that were used to `grads`.
   template <class T>
   void backward(const int* label, const tensor<T>& dy, T* grads) const {
     for (int i = 0; i < dy.n; ++i) {
-      matrix_view<T>(grads + weight, labels, out).row(label[i]) += dy.matrix().col(i).transpose();
+      matrix_view<T>(grads + weight, labels, out).row(label[i]) += dy.matrix().row(i);
     }
   }
 };

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "nn/parameters.hpp"
 #include "nn/tensor.hpp"
@@ -15,7 +16,7 @@ inline initial_value fan_in_uniform(int fan_in, bool zero = false) {
   return {initial_value::uniform, 1 / std::sqrt(static_cast<double>(fan_in))};
 }
 
-/// y = W x + b over the channels of every position: a fully connected layer when h = w = 1, else a 1x1
+/// y = W x + b for the channels of every pixel: a fully connected layer when h = w = 1, else a 1x1
 /// convolution.
 struct linear {
   int in = 0, out = 0;
@@ -32,22 +33,22 @@ struct linear {
     bias = layout.add(name + ".bias", {out}, start);
   }
 
-  /// in x n x h x w -> out x n x h x w.
+  /// n x h x w x in -> n x h x w x out.
   template <class T>
   [[nodiscard]] tensor<T> forward(const T* values, const tensor<T>& x) const {
     tensor<T> y = like(x, out);
-    y.matrix().colwise() = Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, 1>>(values + bias, out);
-    y.matrix().noalias() += const_matrix_view<T>(values + weight, out, in) * x.matrix();
+    y.matrix().rowwise() = const_array_view<T>(values + bias, out).matrix();
+    y.matrix().noalias() += x.matrix() * const_matrix_view<T>(values + weight, out, in).transpose();
     return y;
   }
 
   /// Returns dL/dx from dL/dy and adds the gradients of the parameters to `grads`.
   template <class T>
   [[nodiscard]] tensor<T> backward(const T* values, const tensor<T>& x, const tensor<T>& dy, T* grads) const {
-    matrix_view<T>(grads + weight, out, in).noalias() += dy.matrix() * x.matrix().transpose();
-    array_view<T>(grads + bias, out) += dy.matrix().rowwise().sum().array();
+    matrix_view<T>(grads + weight, out, in).noalias() += dy.matrix().transpose() * x.matrix();
+    array_view<T>(grads + bias, out).matrix() += dy.matrix().colwise().sum();
     tensor<T> dx = like(x);
-    dx.matrix().noalias() = const_matrix_view<T>(values + weight, out, in).transpose() * dy.matrix();
+    dx.matrix().noalias() = dy.matrix() * const_matrix_view<T>(values + weight, out, in);
     return dx;
   }
 };

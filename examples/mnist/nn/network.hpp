@@ -29,9 +29,13 @@ struct network_run {
   std::vector<tensor<T>> skips, resampled;
   std::vector<res_block_cache<T>> res;
   std::vector<attention_cache<T>> attn;
-  std::vector<T> y, dy;
+  aligned_vector<T> y, dy;
 
-  /// Forgets a forward pass that no backward pass follows.
+  network_run() = default;
+  network_run(const network_run&) = delete;  // the tensors point to the pool
+  network_run& operator=(const network_run&) = delete;
+
+  /// Forgets a forward pass that no backward pass followed.
   void clear() {
     skips.clear();
     resampled.clear();
@@ -95,10 +99,11 @@ class network {
   template <class T>
   void forward(const T* values, network_run<T>& run, int n, int image, const T* x, const T* t,
                const int* labels, T* y) const {
+    run.clear();
     run.embedding = time_.forward(values, run.pool, n, t, run.time);
     if (label_) label_->add(values, labels, run.embedding);
     run.active_embedding = silu(run.embedding);
-    run.input = tensor<T>(run.pool, 1, n, image, image);
+    run.input = tensor<T>(run.pool, n, image, image, 1);
     std::copy(x, x + run.input.size(), run.input.data());
 
     tensor<T> h = stem_.forward(values, run.input);
@@ -162,8 +167,12 @@ class network {
       }
     }
     if (ddpm_skips_) add_skip(run, dh);
-    dh = stem_.backward(values, run.input, dh, grads);
-    if (dx) std::copy(dh.data(), dh.data() + dh.size(), dx);
+    if (dx) {
+      dh = stem_.backward(values, run.input, dh, grads);
+      std::copy(dh.data(), dh.data() + dh.size(), dx);
+    } else {
+      stem_.add_gradients(run.input, dh, grads);
+    }
 
     de = silu_backward(run.embedding, de);
     if (label_) label_->backward(labels, de, grads);

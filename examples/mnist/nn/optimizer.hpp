@@ -23,8 +23,8 @@ inline void require_size(const char* what, std::size_t size, std::size_t expecte
 }
 
 template <class T>
-const_array_view<T> view(std::span<const T> x) {
-  return {x.data(), static_cast<index>(x.size())};
+const_array_view<T> as_array(std::span<const T> x) {
+  return {x.data(), static_cast<Index>(x.size())};
 }
 
 }  // namespace detail
@@ -54,7 +54,7 @@ template <class T>
 double clip_grad_norm(std::span<T> gradient, double max_norm) {
   if (!(max_norm > 0))
     throw std::invalid_argument("max_norm = " + std::to_string(max_norm) + ", must be > 0");
-  array_view<T> g(gradient.data(), static_cast<index>(gradient.size()));
+  array_view<T> g(gradient.data(), static_cast<Index>(gradient.size()));
   const double norm = std::sqrt(g.template cast<double>().square().sum());
   const double factor = max_norm / (norm + 1e-6);
   if (factor < 1) g *= static_cast<T>(factor);
@@ -72,7 +72,7 @@ struct adam_options {
 template <class T>
 struct adam {
   adam_options options;
-  std::vector<T> m, v;     ///< moving averages of the gradient and of its square
+  aligned_vector<T> m, v;  ///< moving averages of the gradient and of its square
   std::int64_t steps = 0;  ///< steps taken
 
   /// Throws std::invalid_argument for options out of range.
@@ -100,8 +100,8 @@ struct adam {
     const T eps = static_cast<T>(options.eps * correction2);
     const T beta2 = static_cast<T>(options.beta2);
     const T keep = static_cast<T>(1 - options.lr * options.weight_decay);
-    const index size = static_cast<index>(m.size());
-    const const_array_view<T> g = detail::view(gradient);
+    const Index size = static_cast<Index>(m.size());
+    const const_array_view<T> g = detail::as_array(gradient);
     array_view<T> p(values.data(), size), m1(m.data(), size), m2(v.data(), size);
     m1 += static_cast<T>(1 - options.beta1) * (g - m1);
     m2 = beta2 * m2 + static_cast<T>(1 - options.beta2) * g.square();
@@ -114,8 +114,8 @@ template <class T>
 struct ema {
   double decay;
   bool warm_up;  ///< d = min(decay, (1 + S) / (10 + S)) in step S = 1, 2, ...: forgets the start sooner
-  std::vector<T> shadow;   ///< the average
-  std::int64_t steps = 0;  ///< updates made
+  aligned_vector<T> shadow;  ///< the average
+  std::int64_t steps = 0;    ///< updates made
 
   /// Starts at `values`. Throws std::invalid_argument unless decay is in [0, 1).
   ema(std::span<const T> values, double decay_, bool warm_up_ = true)
@@ -130,8 +130,8 @@ struct ema {
     ++steps;
     const double s = static_cast<double>(steps);
     const double d = warm_up ? std::min(decay, (1 + s) / (10 + s)) : decay;
-    array_view<T> average(shadow.data(), static_cast<index>(shadow.size()));
-    average += static_cast<T>(1 - d) * (detail::view(values) - average);
+    array_view<T> average(shadow.data(), static_cast<Index>(shadow.size()));
+    average += static_cast<T>(1 - d) * (detail::as_array(values) - average);
   }
 };
 

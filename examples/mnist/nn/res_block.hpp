@@ -37,7 +37,7 @@ struct res_block {
     if (in != out) skip.emplace(layout, name + ".skip", in, out, true);
   }
 
-  /// in x n x h x w, embedding x n -> out x n x h x w.
+  /// n x h x w x in, n embeddings -> n x h x w x out.
   template <class T>
   [[nodiscard]] tensor<T> forward(const T* values, tensor<T> x, const tensor<T>& e,
                                   res_block_cache<T>& cache) const {
@@ -45,9 +45,7 @@ struct res_block {
     cache.active1 = norm1.forward(values, cache.x, cache.stats1);
     cache.h = conv1.forward(values, cache.active1);
     const tensor<T> shift = emb.forward(values, e);
-    for (int c = 0; c < conv1.out; ++c) {
-      for (int image = 0; image < e.n; ++image) cache.h.plane(c, image) += shift.plane(c, image)[0];
-    }
+    for (int image = 0; image < e.n; ++image) cache.h.image(image).rowwise() += shift.matrix().row(image);
     cache.active2 = norm2.forward(values, cache.h, cache.stats2);
     tensor<T> y = conv2.forward(values, cache.active2);
     if (skip) {
@@ -64,10 +62,8 @@ struct res_block {
                                    const tensor<T>& dy, T* grads, tensor<T>& de) const {
     const tensor<T> dactive2 = conv2.backward(values, cache.active2, dy, grads);
     const tensor<T> dh = norm2.backward(values, cache.h, cache.stats2, dactive2, grads);
-    tensor<T> dshift(e.pool(), conv1.out, e.n, 1, 1);
-    for (int c = 0; c < conv1.out; ++c) {
-      for (int image = 0; image < e.n; ++image) dshift.plane(c, image)[0] = dh.plane(c, image).sum();
-    }
+    tensor<T> dshift = like(e, conv1.out);
+    for (int image = 0; image < e.n; ++image) dshift.matrix().row(image) = dh.image(image).colwise().sum();
     de.array() += emb.backward(values, e, dshift, grads).array();
     const tensor<T> dactive1 = conv1.backward(values, cache.active1, dh, grads);
     tensor<T> dx = norm1.backward(values, cache.x, cache.stats1, dactive1, grads);

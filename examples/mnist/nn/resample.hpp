@@ -25,7 +25,7 @@ struct resample {
     if (how == nearest) conv = conv2d(layout, name + ".conv", channels, channels);
   }
 
-  /// channels x n x h x w -> half (rounded up) or twice h and w. `cache` keeps the input of the convolution.
+  /// n x h x w x channels -> half (rounded up) or twice h and w. `cache` keeps the input of the convolution.
   template <class T>
   [[nodiscard]] tensor<T> forward(const T* values, tensor<T> x, tensor<T>& cache) const {
     cache = how == nearest ? upsample_nearest(x) : std::move(x);

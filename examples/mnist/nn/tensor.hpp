@@ -7,7 +7,7 @@
 
 namespace mnist {
 
-using index = Eigen::Index;
+using Eigen::Index;
 
 template <class T>
 using row_matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -16,19 +16,24 @@ using matrix_view = Eigen::Map<row_matrix<T>>;
 template <class T>
 using const_matrix_view = Eigen::Map<const row_matrix<T>>;
 template <class T>
-using array_view = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
+using array_view = Eigen::Map<Eigen::Array<T, 1, Eigen::Dynamic>>;
 template <class T>
-using const_array_view = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
+using const_array_view = Eigen::Map<const Eigen::Array<T, 1, Eigen::Dynamic>>;
+
+/// A vector whose elements start where SIMD registers do: Eigen rounds differently before the first such
+/// place, so results would depend on where the memory happened to lie.
+template <class T>
+using aligned_vector = std::vector<T, Eigen::aligned_allocator<T>>;
 
 /// Buffers for the tensors of one thread. A buffer that was given back serves the next request of exactly its
 /// size, so a sequence of requests that was seen before allocates nothing.
 template <class T>
 class buffer_pool {
  public:
-  using buffer = Eigen::Array<T, Eigen::Dynamic, 1>;
+  using buffer = Eigen::Array<T, 1, Eigen::Dynamic>;
 
   /// A buffer of `size` elements with unspecified contents.
-  buffer take(index size) {
+  buffer take(Index size) {
     // From the back: what was used last is still in the cache.
     const auto found =
         std::find_if(free_.rbegin(), free_.rend(), [&](const buffer& b) { return b.size() == size; });
@@ -44,24 +49,20 @@ class buffer_pool {
   std::vector<buffer> free_;
 };
 
-/// Feature maps of n images, stored channel first: channels x (n * h * w), row-major. A convolution of a
-/// whole batch is then one matrix product, a concatenation along channels one block above the other, and with
-/// h = w = 1 the tensor is a matrix of n column vectors. The storage returns to the pool, which must outlive
-/// the tensor.
+/// Feature maps of n images with the channels of a pixel side by side: n x h x w x channels, row-major. For
+/// the layers that treat all pixels alike it is a matrix with one row per pixel; with h = w = 1 it holds n
+/// vectors. The storage returns to the pool, which must outlive the tensor.
 template <class T>
 class tensor {
  public:
-  int channels = 0, n = 0, h = 0, w = 0;
+  /// Elements that may be read, but not written, behind the last: kernels load whole SIMD registers.
+  static constexpr Index slack = 64;
+  int n = 0, h = 0, w = 0, channels = 0;
 
   tensor() = default;
   /// Contents are unspecified.
-  tensor(buffer_pool<T>& pool, int channels_, int n_, int h_, int w_)
-      : channels(channels_),
-        n(n_),
-        h(h_),
-        w(w_),
-        pool_(&pool),
-        data_(pool.take(index{channels_} * n_ * h_ * w_)) {}
+  tensor(buffer_pool<T>& pool, int n_, int h_, int w_, int channels_)
+      : n(n_), h(h_), w(w_), channels(channels_), pool_(&pool), data_(pool.take(size() + slack)) {}
   tensor(tensor&& other) noexcept { swap(other); }
   tensor& operator=(tensor&& other) noexcept {
     tensor(std::move(other)).swap(*this);
@@ -74,31 +75,27 @@ class tensor {
   [[nodiscard]] buffer_pool<T>& pool() const { return *pool_; }
   [[nodiscard]] T* data() { return data_.data(); }
   [[nodiscard]] const T* data() const { return data_.data(); }
-  /// Number of columns: n * h * w.
-  [[nodiscard]] index positions() const { return index{n} * h * w; }
-  [[nodiscard]] index size() const { return channels * positions(); }
   /// Pixels of one image.
-  [[nodiscard]] index area() const { return index{h} * w; }
+  [[nodiscard]] Index area() const { return Index{h} * w; }
+  [[nodiscard]] Index size() const { return n * area() * channels; }
 
-  /// channels x positions.
-  [[nodiscard]] matrix_view<T> matrix() { return {data(), channels, positions()}; }
-  [[nodiscard]] const_matrix_view<T> matrix() const { return {data(), channels, positions()}; }
+  /// All pixels: (n * h * w) x channels.
+  [[nodiscard]] matrix_view<T> matrix() { return {data(), n * area(), channels}; }
+  [[nodiscard]] const_matrix_view<T> matrix() const { return {data(), n * area(), channels}; }
+  /// The pixels of one image: (h * w) x channels.
+  [[nodiscard]] matrix_view<T> image(int i) { return {data() + i * area() * channels, area(), channels}; }
+  [[nodiscard]] const_matrix_view<T> image(int i) const {
+    return {data() + i * area() * channels, area(), channels};
+  }
   [[nodiscard]] array_view<T> array() { return {data(), size()}; }
   [[nodiscard]] const_array_view<T> array() const { return {data(), size()}; }
-  /// The h * w pixels of one channel of one image.
-  [[nodiscard]] array_view<T> plane(int channel, int image) {
-    return {data() + (index{channel} * n + image) * area(), area()};
-  }
-  [[nodiscard]] const_array_view<T> plane(int channel, int image) const {
-    return {data() + (index{channel} * n + image) * area(), area()};
-  }
 
  private:
   void swap(tensor& other) noexcept {
-    std::swap(channels, other.channels);
     std::swap(n, other.n);
     std::swap(h, other.h);
     std::swap(w, other.w);
+    std::swap(channels, other.channels);
     std::swap(pool_, other.pool_);
     data_.swap(other.data_);
   }
@@ -109,12 +106,12 @@ class tensor {
 
 /// An uninitialised tensor with the shape of x, or with that shape and other channels.
 template <class T>
-[[nodiscard]] tensor<T> like(const tensor<T>& x) {
-  return tensor<T>(x.pool(), x.channels, x.n, x.h, x.w);
+[[nodiscard]] tensor<T> like(const tensor<T>& x, int channels) {
+  return tensor<T>(x.pool(), x.n, x.h, x.w, channels);
 }
 template <class T>
-[[nodiscard]] tensor<T> like(const tensor<T>& x, int channels) {
-  return tensor<T>(x.pool(), channels, x.n, x.h, x.w);
+[[nodiscard]] tensor<T> like(const tensor<T>& x) {
+  return like(x, x.channels);
 }
 
 template <class T>
@@ -128,7 +125,7 @@ template <class T>
 template <class T>
 [[nodiscard]] tensor<T> concatenate(const tensor<T>& a, const tensor<T>& b) {
   tensor<T> y = like(a, a.channels + b.channels);
-  y.array() << a.array(), b.array();
+  y.matrix() << a.matrix(), b.matrix();
   return y;
 }
 
@@ -136,7 +133,7 @@ template <class T>
 template <class T>
 [[nodiscard]] tensor<T> channel_range(const tensor<T>& x, int first, int channels) {
   tensor<T> y = like(x, channels);
-  y.matrix() = x.matrix().middleRows(first, channels);
+  y.matrix() = x.matrix().middleCols(first, channels);
   return y;
 }
 

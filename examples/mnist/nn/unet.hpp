@@ -45,7 +45,7 @@ class unet {
   /// Threads to use from now on, at least 1; without OpenMP there is always one.
   void set_threads(int threads) {
     if (threads < 1) throw std::invalid_argument("threads = " + std::to_string(threads) + ", must be >= 1");
-    workers_.resize(static_cast<std::size_t>(threads));
+    workers_ = std::vector<network_run<T>>(static_cast<std::size_t>(threads));
   }
 
   /// Evaluates n images x [n, 1, image, image] at times t [n] to y, of the shape of x. Time 0 is the least
@@ -58,7 +58,6 @@ class unet {
       const std::size_t at = pixels(first);
       network_.forward(values_.data(), run, count, config_.image, x + at, t + first, offset(labels, first),
                        y + at);
-      run.clear();
     });
   }
 
@@ -116,7 +115,7 @@ class unet {
     const int blocks = static_cast<int>((sum.size() + block - 1) / block);
     parallel_for(blocks, static_cast<int>(workers_.size()), [&](int b, int) {
       const std::size_t first = static_cast<std::size_t>(b) * block;
-      const index size = static_cast<index>(std::min(block, sum.size() - first));
+      const Index size = static_cast<Index>(std::min(block, sum.size() - first));
       array_view<T> total(sum.data() + first, size);
       total.setZero();
       for (std::size_t c = 0; c < chunks; ++c)
@@ -159,9 +158,9 @@ class unet {
   unet_config config_;
   parameter_layout layout_;
   network network_;
-  std::vector<T> values_;
+  aligned_vector<T> values_;
   std::vector<network_run<T>> workers_;
-  std::vector<std::vector<T>> chunk_gradients_;
+  std::vector<aligned_vector<T>> chunk_gradients_;
   std::vector<double> chunk_losses_;
   std::vector<int> null_labels_;
 };
