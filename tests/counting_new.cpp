@@ -7,11 +7,15 @@
 
 std::atomic<std::size_t> support::allocations{0};
 
-// The array, nothrow and sized forms forward to these by default.
-void* operator new(std::size_t size) {
+// The array forms forward to these by default, or have a pair of their own (AddressSanitizer).
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   ++support::allocations;
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
+  return std::malloc(size > 0 ? size : 1);
+}
+void* operator new(std::size_t size) {
+  if (void* memory = operator new(size, std::nothrow)) return memory;
   throw std::bad_alloc();
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
