@@ -46,15 +46,16 @@ struct pack_of<T, scalar_arch> {
   static void store(T* to, T value) { *to = value; }
 };
 
-/// value limited to [low, high]. A NaN stays a NaN: x86 returns the second operand of min and max where one
-/// is NaN.
+/// value limited to [low, high]. A NaN stays a NaN: by comparisons, because versions of xsimd differ in what
+/// min and max make of one.
 template <class Pack>
 Pack clamp(const Pack& value, const Pack& low, const Pack& high) {
   if constexpr (std::floating_point<Pack>) {
     const Pack above = low > value ? low : value;
     return high < above ? high : above;
   } else {
-    return xsimd::min(high, xsimd::max(low, value));
+    const Pack above = xsimd::select(low > value, low, value);
+    return xsimd::select(high < above, high, above);
   }
 }
 
