@@ -107,6 +107,24 @@ TEST_CASE("Drawn x_t has mean alpha x0 and deviation sigma") {
   CHECK(std::abs(square - 0.36) <= 5 * 0.36 * std::sqrt(2.0 / n));
 }
 
+TEST_CASE("q_sample does not depend on how an executor cuts it") {
+  // Cuts into single blocks, from the last to the first.
+  const auto backwards = [](std::size_t count, const auto& f) {
+    for (std::size_t i = count; i-- > 0;) f(i, i + 1);
+  };
+  const std::size_t size = 4 * 10'001;
+  auto x0 = normals<float>(size, 1);
+  const philox_normal noise{7};
+  std::vector<float> eps(size), x_t(size), cut_eps(size), cut_x_t(size);
+  q_sample(levels, in_rows(x0, 4), noise, 3, 40, in_rows(eps, 4), in_rows(x_t, 4));
+  q_sample(levels, in_rows(x0, 4), noise, 3, 40, in_rows(cut_eps, 4), in_rows(cut_x_t, 4), backwards);
+  support::check_identical(cut_eps, eps);
+  support::check_identical(cut_x_t, x_t);
+  q_sample(levels[1], x0, eps, std::span<float>(x_t));
+  q_sample(levels[1], x0, eps, std::span<float>(cut_x_t), backwards);
+  support::check_identical(cut_x_t, x_t);
+}
+
 TEST_CASE("The forward process refuses wrong sizes and levels by name") {
   std::vector<float> twelve(12), eight(8);
   const auto x = [&](std::size_t count) { return in_rows(twelve, count); };

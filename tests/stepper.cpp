@@ -120,7 +120,8 @@ TEST_CASE("A preview is the transformed x0 of the step, does not disturb the run
       const prediction_map map = x0_map(prediction::epsilon, schedule.level(run.current().from));
       for (std::size_t i = 0; i < 3; ++i) {
         const auto output = std::span<const double>(m.work.output).subspan(11 * i, 11);
-        const auto clamp = clamp_for(transform, map, m.x[i], output, std::span<double>(scratch));
+        const auto clamp =
+            clamp_for(transform, map, std::span<const double>(m.x[i]), output, std::span<double>(scratch));
         predict_x0(map, clamp, m.x[i], output, std::span<double>(want).subspan(11 * i, 11));
       }
       support::check_identical(x0, want);

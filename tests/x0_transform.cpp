@@ -23,7 +23,8 @@ std::vector<T> transformed(const x0_transform& transform, const std::vector<T>& 
   const std::vector<T> x_t(x0.size());
   std::vector<T> scratch(x0.size());
   std::vector<T> result(x0.size());
-  const x0_clamp clamp = clamp_for<Arch>(transform, output_is_x0, x_t, x0, std::span<T>(scratch));
+  const x0_clamp clamp =
+      clamp_for<Arch>(transform, output_is_x0, std::span<const T>(x_t), x0, std::span<T>(scratch));
   predict_x0<Arch>(output_is_x0, clamp, x_t, x0, std::span<T>(result));
   return result;
 }

@@ -10,7 +10,7 @@ namespace diffusion {
 /// Classifier-free guidance (Ho & Salimans 2022): unconditional + scale (conditional - unconditional). scale
 /// 1 is off, some papers count from 0. Both predict the same kind. `scratch` holds one output and outlives
 /// the predictor.
-template <Scalar T, class Conditional, class Unconditional>
+template <Element T, class Conditional, class Unconditional>
 [[nodiscard]] auto guided(Conditional conditional, Unconditional unconditional, double scale,
                           std::span<T> scratch) {
   const prediction kind = kind_of(conditional);

@@ -17,7 +17,7 @@ struct time_point {
 /// A function object p(x, at, out): the network's output for every row of x at one time. Rows of `out` have
 /// the size of those of x, or twice that with a learned variance. It predicts ε unless wrapped by predicts.
 template <class P, class T, class Time = int>
-concept Predictor = Scalar<T> && requires(P& predict, rows<const T> x, time_point<Time> at, rows<T> out) {
+concept Predictor = Element<T> && requires(P& predict, rows<const T> x, time_point<Time> at, rows<T> out) {
   predict(x, at, out);
 };
 

@@ -6,16 +6,25 @@
 #include <type_traits>
 
 #include "diffusion/detail/error.hpp"
+#include "diffusion/float16.hpp"
 
 namespace diffusion {
 
-/// Element types of the arrays. Levels and coefficients are always double.
+/// What kernels compute in. Levels and coefficients are always double.
 template <class T>
 concept Scalar = std::same_as<T, float> || std::same_as<T, double>;
 
+/// Element types of arrays. The 16-bit ones are storage: kernels compute on them in float.
+template <class T>
+concept Element = Scalar<T> || std::same_as<T, float16> || std::same_as<T, bfloat16>;
+
+/// What kernels compute in on arrays of T.
+template <Element T>
+using arithmetic = std::conditional_t<Scalar<T>, T, float>;
+
 /// A batch: `count` samples of equal size, contiguous, one row each. Refers to memory of the caller.
 template <class T>
-requires Scalar<std::remove_const_t<T>>
+requires Element<std::remove_const_t<T>>
 class rows {
  public:
   /// Throws unless count ≥ 1 divides a size ≥ 1.

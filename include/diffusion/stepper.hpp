@@ -13,15 +13,15 @@
 namespace diffusion {
 
 /// Memory of a run, owned by the caller: allocated here and never during the run.
-template <Scalar T>
+template <Element T>
 struct workspace {
   /// For `count` samples of `row_size` elements. A learned variance doubles the model's output.
   workspace(std::size_t count, std::size_t row_size, bool learned_variance = false)
       : output(count * row_size * (learned_variance ? 2 : 1)), noise(row_size), scratch(row_size) {}
 
-  std::vector<T> output;   ///< model output of the current step
-  std::vector<T> noise;    ///< one row
-  std::vector<T> scratch;  ///< one row
+  std::vector<T> output;               ///< model output of the current step
+  std::vector<T> noise;                ///< one row, for sources that do not make their noise in registers
+  std::vector<arithmetic<T>> scratch;  ///< one row
 };
 
 struct run_options {
@@ -30,7 +30,7 @@ struct run_options {
 };
 
 /// A run that can be stopped and continued after any step.
-template <Scalar T>
+template <Element T>
 struct run_state {
   std::size_t step = 0;  ///< steps done
   std::vector<T> x;
@@ -41,7 +41,7 @@ struct run_state {
 ///
 ///     stepper run(schedule, grid, ddim{}, x, work);
 ///     while (!run.done()) run.step(predict, noise);
-template <Scalar T, class Time, Sampler S>
+template <Element T, class Time, Sampler S, Executor E = serial>
 class stepper {
  public:
   /// Plans every step, so bad grids, levels and options throw here and not in the middle of a run. On entry x
@@ -50,8 +50,13 @@ class stepper {
   requires std::same_as<typename Schedule::time_type, Time> stepper(const Schedule& schedule,
                                                                     const basic_time_grid<Time>& grid,
                                                                     S sampler, rows<T> x, workspace<T>& work,
-                                                                    run_options options = {})
-      : sampler_(std::move(sampler)), x_(x), work_(&work), options_(std::move(options)) {
+                                                                    run_options options = {}, E executor = {})
+      : sampler_(std::move(sampler)),
+        x_(x),
+        work_(&work),
+        options_(std::move(options)),
+        executor_(std::move(executor)),
+        row_plans_(x.count()) {
     const std::size_t width = LearnedVarianceSampler<S> ? 2 : 1;
     detail::require_size("workspace.output", work.output.size(), width * x.data().size());
     detail::require_size("workspace.noise", work.noise.size(), x.row_size());
@@ -99,7 +104,8 @@ class stepper {
   void preview(rows<T> x0) const {
     require_predicted();
     detail::require_rows("x0", x0, x_, x_.row_size());
-    for (std::size_t i = 0; i < x_.count(); ++i) predict_x0(x0_map_, clamp(i), x_[i], mean_output(i), x0[i]);
+    for (std::size_t i = 0; i < x_.count(); ++i)
+      predict_x0(x0_map_, clamp(i), x_[i], mean_output(i), x0[i], executor_);
   }
 
   /// Moves x to the next level with the last prediction; draws noise only where the step uses it.
@@ -108,17 +114,32 @@ class stepper {
     require_predicted();
     const planned& now = plan_[step_];
     const std::span<T> z(work_->noise);
-    const auto draw = [&](std::size_t i) {
-      noise(options_.first_sample + i, static_cast<std::uint32_t>(step_ + 1), z);
-    };
-    for (std::size_t i = 0; i < x_.count(); ++i) {
-      if (now.coefficients.noise != 0) draw(i);
-      apply_step({x0_map_, epsilon_map_, clamp(i), now.coefficients}, mean_output(i), z, x_[i]);
-      if constexpr (LearnedVarianceSampler<S>) {
-        if (now.to.sigma > 0) {
-          draw(i);
-          add_learned_noise(now.variance, output()[i].subspan(x_.row_size()), z, x_[i]);
-        }
+    const auto address = static_cast<std::uint32_t>(step_ + 1);
+    for (std::size_t i = 0; i < x_.count(); ++i)
+      row_plans_[i] = {x0_map_, epsilon_map_, clamp(i), now.coefficients};
+    if constexpr (RowNoiseSource<N>) {
+      // All rows at once, so that a batch of small samples keeps the threads busy.
+      detail::for_each_block(
+          executor_, x_.count(), x_.row_size(), [&](std::size_t i, std::size_t begin, std::size_t end) {
+            const auto step_with = [&](const auto& words) {
+              detail::step_range<default_arch>(row_plans_[i], step_history<T, 0>{}, mean_output(i).data(),
+                                               words, x_[i].data(), begin, end);
+            };
+            if (now.coefficients.noise != 0)
+              step_with(noise.row(options_.first_sample + i, address).words());
+            else
+              step_with(detail::no_noise{});
+          });
+    } else {
+      for (std::size_t i = 0; i < x_.count(); ++i) {
+        if (now.coefficients.noise != 0) noise(options_.first_sample + i, address, z);
+        apply_step(row_plans_[i], mean_output(i), z, x_[i], executor_);
+      }
+    }
+    if constexpr (LearnedVarianceSampler<S>) {
+      for (std::size_t i = 0; now.to.sigma > 0 && i < x_.count(); ++i) {
+        noise(options_.first_sample + i, address, z);
+        add_learned_noise(now.variance, output()[i].subspan(x_.row_size()), z, x_[i]);
       }
     }
     ++step_;
@@ -163,19 +184,25 @@ class stepper {
   rows<T> output() const { return {std::span<T>(work_->output), x_.count()}; }
   std::span<const T> mean_output(std::size_t i) const { return output()[i].first(x_.row_size()); }
   x0_clamp clamp(std::size_t i) const {
-    return clamp_for(options_.x0, x0_map_, x_[i], mean_output(i), std::span<T>(work_->scratch));
+    return clamp_for(options_.x0, x0_map_, std::span<const T>(x_[i]), mean_output(i),
+                     std::span(work_->scratch));
   }
 
   S sampler_;
   rows<T> x_;
   workspace<T>* work_;
   run_options options_;
+  E executor_;
   std::vector<planned> plan_;
+  std::vector<step_plan> row_plans_;
   prediction_map x0_map_, epsilon_map_;
   std::size_t step_ = 0;
   bool predicted_ = false;
 };
 
+template <class Schedule, class Time, class S, class T, class E>
+stepper(const Schedule&, const basic_time_grid<Time>&, S, rows<T>, workspace<T>&, run_options, E)
+    -> stepper<T, Time, S, E>;
 template <class Schedule, class Time, class S, class T>
 stepper(const Schedule&, const basic_time_grid<Time>&, S, rows<T>, workspace<T>&, run_options)
     -> stepper<T, Time, S>;

@@ -58,15 +58,20 @@ template <Scalar T>
 
 /// The clamp that a transform means for one sample. `scratch` has the size of the sample and is only used by
 /// dynamic_threshold.
-template <class Arch = default_arch, Scalar T>
+template <class Arch = default_arch, Element T>
 [[nodiscard]] x0_clamp clamp_for(const x0_transform& transform, const prediction_map& map,
-                                 std::span<const std::type_identity_t<T>> x_t,
-                                 std::span<const std::type_identity_t<T>> output, std::span<T> scratch) {
+                                 std::span<const T> x_t, std::span<const std::type_identity_t<T>> output,
+                                 std::span<arithmetic<T>> scratch) {
   if (const auto* clip = std::get_if<x0_clip>(&transform)) return {.limit = clip->limit};
   const auto* threshold = std::get_if<dynamic_threshold>(&transform);
   if (!threshold) return {};
-  predict_x0<Arch>(map, x0_clamp{}, x_t, output, scratch);
-  detail::transform<Arch>([](const auto& v) { return xsimd::abs(v); }, scratch, scratch.data());
+  using R = arithmetic<T>;
+  detail::require_size("x_t", x_t.size(), scratch.size());
+  detail::require_size("output", output.size(), scratch.size());
+  const detail::predicted<R> x0_hat(map);
+  detail::for_each_pack<Arch, R>(0, scratch.size(), [=](auto at) {
+    at.store(xsimd::abs(x0_hat(at.load(x_t.data()), at.load(output.data()))), scratch.data());
+  });
   const double s = std::clamp(detail::quantile(scratch, threshold->ratio), 1.0, threshold->max);
   return {.limit = s, .scale = 1 / s};
 }

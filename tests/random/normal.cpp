@@ -85,21 +85,40 @@ TEST_CASE("Neighbouring elements, samples, steps and seeds are uncorrelated, als
   }
 }
 
-TEST_CASE("Box and Muller's transform stays finite and below 6.77 for every word") {
-  for (const std::uint32_t word : {0U, 1U, 0x7fffffffU, 0x80000000U, 0xfffffffeU, 0xffffffffU})
-    for (const std::uint32_t angle : {0U, 0x3fffffffU, 0x40000000U, 0x7fffffffU, 0x80000000U, 0xffffffffU}) {
-      const auto [a, b] = detail::box_muller(word, angle);
-      CHECK(std::hypot(a, b) <= 6.77);
-      CHECK(std::hypot(a, b) > 0);
-    }
-  CHECK(std::hypot(detail::box_muller(0, 5).first, detail::box_muller(0, 5).second) > 6.76);
+TEMPLATE_TEST_CASE("Draws in float are the draws in double to the accuracy of both transforms", "",
+                   philox_normal, philox10_normal) {
+  std::vector<double> wide(5000);
+  std::vector<float> narrow(5000);
+  TestType{1}(2, 3, std::span<double>(wide));
+  TestType{1}(2, 3, std::span<float>(narrow));
+  // 6 ulp of float, each at most 2⁻²³ of the value.
+  for (std::size_t i = 0; i < wide.size(); ++i)
+    CHECK(std::abs(narrow[i] - wide[i]) <= 6 * 0x1p-23 * std::abs(wide[i]));
 }
 
-TEST_CASE("Draws in float are the draws in double, rounded") {
-  const auto wide = draw(1, 2, 3, 1001);
-  std::vector<float> narrow(1001);
-  philox_normal{1}(2, 3, std::span<float>(narrow));
-  for (std::size_t i = 0; i < wide.size(); ++i) CHECK(narrow[i] == static_cast<float>(wide[i]));
+TEST_CASE("Element and word: block b of a tile makes the elements 2b, 2b + 1, 2b + 32 and 2b + 33") {
+  const std::uint64_t sample = 0x9'0000'0005;
+  std::vector<double> z(128);
+  philox10_normal{42}(sample, 7, std::span<double>(z));
+  const addressed_words<10> words(42, sample, 7);
+  for (std::uint32_t block = 0; block < 32; ++block) {
+    const auto w = words[block];
+    const auto [z0, z2] = detail::box_muller<double, scalar_arch>(w[0], w[2]);
+    const auto [z1, z3] = detail::box_muller<double, scalar_arch>(w[1], w[3]);
+    const std::size_t place = block / 16 * 64 + block % 16 * 2;
+    CHECK(z[place] == z0);
+    CHECK(z[place + 1] == z1);
+    CHECK(z[place + 32] == z2);
+    CHECK(z[place + 33] == z3);
+  }
+}
+
+TEMPLATE_TEST_CASE("16-bit draws are the float draws, rounded", "", float16, bfloat16) {
+  std::vector<float> wide(200);
+  std::vector<TestType> narrow(200);
+  philox_normal{1}(2, 3, std::span<float>(wide));
+  philox_normal{1}(2, 3, std::span<TestType>(narrow));
+  for (std::size_t i = 0; i < wide.size(); ++i) CHECK(narrow[i].bits == TestType(wide[i]).bits);
 }
 
 TEST_CASE("An element depends on its address alone: not on the size, the order, the batch or the thread") {

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <xsimd/xsimd.hpp>
 
-#include "diffusion/kernels/transform.hpp"
+#include "diffusion/kernels/pack.hpp"
 #include "nn/pixel_grid.hpp"
 #include "nn/tensor.hpp"
 

@@ -1,9 +1,14 @@
 #pragma once
 
+#include <array>
 #include <limits>
+#include <span>
+#include <type_traits>
+#include <utility>
 
-#include "diffusion/kernels/transform.hpp"
+#include "diffusion/kernels/for_each_pack.hpp"
 #include "diffusion/prediction.hpp"
+#include "diffusion/random/normal.hpp"
 #include "diffusion/samplers/ddpm_learned.hpp"
 #include "diffusion/step_coefficients.hpp"
 
@@ -17,35 +22,59 @@ struct x0_clamp {
 
 namespace detail {
 
-/// clamp(scale (x · x_t + model · output), ±limit) on packs of T.
-template <Scalar T>
-struct clamped_x0 {
-  T x, model, scale, limit;
-  clamped_x0(const prediction_map& map, double limit_)
-      : x(static_cast<T>(map.x)),
-        model(static_cast<T>(map.model)),
-        scale(static_cast<T>(map.scale)),
-        limit(static_cast<T>(limit_)) {}
+/// scale (x · x_t + model · output) on packs.
+template <Scalar R>
+struct predicted {
+  R x, model, scale;
+  explicit predicted(const prediction_map& map)
+      : x(static_cast<R>(map.x)), model(static_cast<R>(map.model)), scale(static_cast<R>(map.scale)) {}
 
   template <class Pack>
   Pack operator()(const Pack& x_t, const Pack& output) const {
-    return clamp(Pack(scale * (x * x_t + model * output)), Pack(-limit), Pack(limit));
+    return scale * fused_multiply_add(x, x_t, model * output);
   }
 };
+
+/// The same, limited to ±limit.
+template <Scalar R>
+struct clamped {
+  predicted<R> value;
+  R limit;
+
+  template <class Pack>
+  Pack operator()(const Pack& x_t, const Pack& output) const {
+    return clamp(value(x_t, output), Pack(-limit), Pack(limit));
+  }
+};
+
+/// use(f) with x̂0 = f(x_t, output), which costs a clamp only where there is one.
+template <Scalar R, class Use>
+void with_x0(const prediction_map& map, const x0_clamp& clamp, Use use) {
+  if (clamp.limit < std::numeric_limits<R>::infinity()) {
+    use(clamped<R>{predicted<R>(map), static_cast<R>(clamp.limit)});
+  } else {
+    use(predicted<R>(map));
+  }
+}
 
 }  // namespace detail
 
 /// x̂0 from the state x_t and the model's output. Sizes must be equal.
-template <class Arch = default_arch, Scalar T>
+template <class Arch = default_arch, Element T, Executor E = serial>
 void predict_x0(const prediction_map& map, const x0_clamp& clamp,
                 std::span<const std::type_identity_t<T>> x_t, std::span<const std::type_identity_t<T>> output,
-                std::span<T> x0) {
+                std::span<T> x0, const E& executor = {}) {
+  using R = arithmetic<T>;
   detail::require_size("x_t", x_t.size(), x0.size());
   detail::require_size("output", output.size(), x0.size());
-  const detail::clamped_x0<T> f(map, clamp.limit);
-  const T rescale = static_cast<T>(clamp.scale);
-  detail::transform<Arch>([=](const auto& vx, const auto& vm) { return rescale * f(vx, vm); }, x0, x_t.data(),
-                          output.data());
+  const R rescale = static_cast<R>(clamp.scale);
+  detail::with_x0<R>(map, clamp, [&](auto x0_hat) {
+    detail::for_each_block(executor, 1, x0.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+      detail::for_each_pack<Arch, R>(begin, end, [=](auto at) {
+        at.store(rescale * x0_hat(at.load(x_t.data()), at.load(output.data())), x0.data());
+      });
+    });
+  });
 }
 
 /// Everything that one step does to an element.
@@ -56,45 +85,137 @@ struct step_plan {
   step_coefficients step;
 };
 
-/// x ← step.x · x + step.x0 · x̂0 + step.epsilon · ε̂ + step.noise · z in one pass, in place. `z` may be empty
-/// where step.noise is 0; all other sizes must be equal.
-template <class Arch = default_arch, Scalar T>
-void apply_step(const step_plan& plan, std::span<const std::type_identity_t<T>> output,
-                std::span<const std::type_identity_t<T>> z, std::span<T> x) {
-  detail::require_size("output", output.size(), x.size());
-  if (plan.step.noise != 0) detail::require_size("z", z.size(), x.size());
-  const detail::clamped_x0<T> x0_hat(plan.x0, plan.clamp.limit);
+/// Which prediction a multistep method keeps: x̂0 after its transform, or ε̂.
+enum class history_of { x0, epsilon };
+
+/// The N earlier predictions that a multistep method blends into a step, the newest first, and the place for
+/// the current one.
+template <Element T, std::size_t N>
+struct step_history {
+  std::array<double, N> weights;
+  std::array<std::span<const T>, N> past;
+  std::span<T> record;  ///< may be the memory of one of `past`, which the step reads first
+  history_of kind = history_of::x0;
+};
+
+namespace detail {
+
+/// The noise of a step that has none.
+struct no_noise {};
+
+/// One step of the elements [begin, end) of a row. Noise is no_noise, a pointer to given values, or
+/// lane_words. Without history N is 0.
+template <class Arch, Element T, std::size_t N, class Noise>
+void step_range(const step_plan& plan, const step_history<T, N>& history, const T* output, const Noise& noise,
+                T* x, std::size_t begin, std::size_t end) {
+  using R = arithmetic<T>;
   // ε̂ is not clamped, so its two terms join those of the state and the output.
   const double epsilon = plan.step.epsilon * plan.epsilon.scale;
-  const T cx = static_cast<T>(plan.step.x + epsilon * plan.epsilon.x);
-  const T cm = static_cast<T>(epsilon * plan.epsilon.model);
-  const T c0 = static_cast<T>(plan.step.x0 * plan.clamp.scale);
-  const T cz = static_cast<T>(plan.step.noise);
-  const auto mean = [=](const auto& vx, const auto& vm) { return cx * vx + cm * vm + c0 * x0_hat(vx, vm); };
+  const R cx = static_cast<R>(plan.step.x + epsilon * plan.epsilon.x);
+  const R cm = static_cast<R>(epsilon * plan.epsilon.model);
+  const R c0 = static_cast<R>(plan.step.x0 * plan.clamp.scale);
+  const R cz = static_cast<R>(plan.step.noise);
+  const predicted<R> epsilon_hat(plan.epsilon);
+  const R x0_scale = static_cast<R>(plan.clamp.scale);
+  std::array<R, N> weights;
+  for (std::size_t j = 0; j < N; ++j) weights[j] = static_cast<R>(history.weights[j]);
+
+  with_x0<R>(plan.x0, plan.clamp, [&](auto x0_hat) {
+    const auto mean = [&, cx, cm, c0, x0_hat](auto at) {
+      const pack<R, Arch> vx = at.load(x);
+      const pack<R, Arch> vm = at.load(output);
+      const pack<R, Arch> x0 = x0_hat(vx, vm);
+      pack<R, Arch> next = fused_multiply_add(cx, vx, fused_multiply_add(cm, vm, c0 * x0));
+      if constexpr (N > 0) {
+        [&]<std::size_t... j>(std::index_sequence<j...>) {
+          ((next = fused_multiply_add(weights[j], at.load(history.past[j].data()), next)), ...);
+        }
+        (std::make_index_sequence<N>());
+        at.store(history.kind == history_of::x0 ? x0_scale * x0 : epsilon_hat(vx, vm), history.record.data());
+      }
+      return next;
+    };
+    if constexpr (std::same_as<Noise, no_noise>) {
+      for_each_pack<Arch, R>(begin, end, [=](auto at) { at.store(mean(at), x); });
+    } else if constexpr (std::is_pointer_v<Noise>) {
+      for_each_pack<Arch, R>(begin, end,
+                             [=](auto at) { at.store(fused_multiply_add(cz, at.load(noise), mean(at)), x); });
+    } else {
+      for_each_pack<Arch, R>(begin, end, noise, [=](auto at, const auto& z) {
+        at.store(fused_multiply_add(cz, z, mean(at)), x);
+      });
+    }
+  });
+}
+
+template <class Arch, Element T, std::size_t N, class Noise, Executor E>
+void step_row(const step_plan& plan, const step_history<T, N>& history, std::span<const T> output,
+              const Noise& noise, std::span<T> x, const E& executor) {
+  require_size("output", output.size(), x.size());
+  for (const auto& past : history.past) require_size("past", past.size(), x.size());
+  if (N > 0) require_size("record", history.record.size(), x.size());
+  for_each_block(executor, 1, x.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+    step_range<Arch>(plan, history, output.data(), noise, x.data(), begin, end);
+  });
+}
+
+}  // namespace detail
+
+/// x ← step.x · x + step.x0 · x̂0 + step.epsilon · ε̂ + Σ weights[j] · past[j] + step.noise · z in one pass, in
+/// place. `z` may be empty where step.noise is 0; all other sizes must be equal.
+template <class Arch = default_arch, Element T, std::size_t N, Executor E = serial>
+void apply_step(const step_plan& plan, const step_history<T, N>& history,
+                std::span<const std::type_identity_t<T>> output, std::span<const std::type_identity_t<T>> z,
+                std::span<T> x, const E& executor = {}) {
   if (plan.step.noise == 0) {
-    detail::transform<Arch>(mean, x, x.data(), output.data());
+    detail::step_row<Arch>(plan, history, output, detail::no_noise{}, x, executor);
   } else {
-    detail::transform<Arch>(
-        [=](const auto& vx, const auto& vm, const auto& vz) { return mean(vx, vm) + cz * vz; }, x, x.data(),
-        output.data(), z.data());
+    detail::require_size("z", z.size(), x.size());
+    detail::step_row<Arch>(plan, history, output, z.data(), x, executor);
   }
+}
+/// Without history.
+template <class Arch = default_arch, Element T, Executor E = serial>
+void apply_step(const step_plan& plan, std::span<const std::type_identity_t<T>> output,
+                std::span<const std::type_identity_t<T>> z, std::span<T> x, const E& executor = {}) {
+  apply_step<Arch>(plan, step_history<T, 0>{}, output, z, x, executor);
+}
+
+/// The same with z = row, made in registers: what row.fill(z) would write.
+template <class Arch = default_arch, Element T, std::size_t N, int Rounds, Executor E = serial>
+void apply_step(const step_plan& plan, const step_history<T, N>& history,
+                std::span<const std::type_identity_t<T>> output, const normal_row<Rounds>& row,
+                std::span<T> x, const E& executor = {}) {
+  if (plan.step.noise == 0) {
+    detail::step_row<Arch>(plan, history, output, detail::no_noise{}, x, executor);
+  } else {
+    detail::step_row<Arch>(plan, history, output, row.words(), x, executor);
+  }
+}
+/// Without history.
+template <class Arch = default_arch, Element T, int Rounds, Executor E = serial>
+void apply_step(const step_plan& plan, std::span<const std::type_identity_t<T>> output,
+                const normal_row<Rounds>& row, std::span<T> x, const E& executor = {}) {
+  apply_step<Arch>(plan, step_history<T, 0>{}, output, row, x, executor);
 }
 
 /// x ← x + √Σ z with Σ from the network's second output v, element-wise. Sizes must be equal.
-template <class Arch = default_arch, Scalar T>
+template <class Arch = default_arch, Element T>
 void add_learned_noise(const variance_map& map, std::span<const std::type_identity_t<T>> v,
                        std::span<const std::type_identity_t<T>> z, std::span<T> x) {
   detail::require_size("v", v.size(), x.size());
   detail::require_size("z", z.size(), x.size());
-  const T offset = static_cast<T>(map.offset / 2);
-  const T slope = static_cast<T>(map.slope / 2);
+  using R = arithmetic<T>;
+  const R offset = static_cast<R>(map.offset / 2);
+  const R slope = static_cast<R>(map.slope / 2);
   const auto add = [&](auto deviation) {
-    detail::transform<Arch>(
-        [=](const auto& vx, const auto& vv, const auto& vz) { return vx + deviation(vv) * vz; }, x, x.data(),
-        v.data(), z.data());
+    detail::for_each_pack<Arch, R>(0, x.size(), [=](auto at) {
+      at.store(detail::fused_multiply_add(deviation(at.load(v.data())), at.load(z.data()), at.load(x.data())),
+               x.data());
+    });
   };
   if (map.is_log) {
-    add([=](const auto& vv) { return xsimd::exp(offset + slope * vv); });
+    add([=](const auto& vv) { return xsimd::exp(detail::fused_multiply_add(slope, vv, offset)); });
   } else {
     add([](const auto& vv) { return xsimd::sqrt(vv); });
   }
