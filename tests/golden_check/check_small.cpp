@@ -1,9 +1,5 @@
-// Families embedding and rng.
+// Family embedding.
 
-#include <array>
-#include <charconv>
-
-#include "diffusion/random/philox.hpp"
 #include "diffusion/timestep_embedding.hpp"
 #include "families.hpp"
 
@@ -23,19 +19,6 @@ diffusion::timestep_embedding_options read_embedding_options(const record& entry
     options.scale = entry.number("scale", 1);
   }
   return options;
-}
-
-template <std::size_t N>
-std::array<std::uint32_t, N> read_words(const record& entry, const std::string& key) {
-  std::array<std::uint32_t, N> words{};
-  const std::vector<std::string> texts = entry.texts(key, N);
-  for (std::size_t i = 0; i < N; ++i) {
-    const std::string& text = texts[i];
-    const char* last = text.data() + text.size();
-    const auto [end, error] = std::from_chars(text.data(), last, words[i], 16);
-    if (error != std::errc() || end != last) entry.fail(key, "expected 32-bit hexadecimal words");
-  }
-  return words;
 }
 
 }  // namespace
@@ -59,26 +42,6 @@ void check_embedding(const record& file, report& result) {
       result.compare("embeddings[" + std::to_string(i) + "].values[" + std::to_string(k) + "]", values[k],
                      found, of_state(p));
     }
-  }
-}
-
-void check_random_numbers(const record& file, report& result) {
-  (void)file.choice("kind", {"philox4x32_10"});
-  (void)file.choice("dtype", {"u32"});
-  file.inform({"family", "name", "peer"});
-  const std::vector<record> vectors = file.objects("vectors");
-  file.refuse_unknown_keys();
-  for (std::size_t i = 0; i < vectors.size(); ++i) {
-    const auto counter = read_words<4>(vectors[i], "counter");
-    const auto key = read_words<2>(vectors[i], "key");
-    const auto expected = read_words<4>(vectors[i], "out");
-    vectors[i].inform({"known_answer"});
-    vectors[i].refuse_unknown_keys();
-    const auto found = diffusion::philox4x32_10(counter, key);
-    // Words fit into a double.
-    result.compare("vectors[" + std::to_string(i) + "].out",
-                   std::vector<double>(expected.begin(), expected.end()),
-                   std::vector<double>(found.begin(), found.end()), {});
   }
 }
 

@@ -51,6 +51,11 @@ expect "a changed option" 1 '^fail ' "$(edited 's/"eta":0\.0/"eta":0.5/' $ddim)"
 expect "a changed schedule" 1 '^fail ' "$(edited 's/"beta_end":0\.02/"beta_end":0.021/' $ddim)"
 expect "a changed table" 1 '^fail .*betas\[0\]' "$(edited 's/("betas":\[0\.)0/\11/' schedule-cosine-t10.json)"
 expect "a changed random word" 1 '^fail .*out\[0\]' "$(edited 's/6627e8d5/6627e8d6/' rng-philox4x32-10.json)"
+expect "a changed 64-bit random word" 1 '^fail .*raw\[0\]' "$(edited 's/"6706e62d/"6706e62c/' rng-numpy-philox.json)"
+expect "a changed normal" 1 '^fail .*randn_f32\.16\[0\]' \
+       "$(edited 's/("16":\[-1\.125839)8/\19/' rng-torch-cpu-0.json)"
+expect "an unknown size" 1 '^unsupported .*randn_f64\.18' \
+       "$(edited 's/("randn_f64":\{)/\1"18":[],/' rng-torch-cpu-0.json)"
 expect "the last line counts failures" 1 '^1 passed, 1 failed, 0 skipped$' \
        "$data/$ddpm" "$(edited 's/"eta":0\.0/"eta":0.5/' $ddim)"
 

@@ -40,6 +40,12 @@ enum class precision { f64, f32 };
 /// Logarithms: an absolute error is the relative error of the argument.
 [[nodiscard]] inline tolerance as_logarithm(tolerance of_argument) { return {of_argument.relative, 1, true}; }
 
+/// Random normals of the C library's log, sin and cos: each is good to an ulp, log counts half, and there are
+/// three roundings. In f32 the double is rounded, by a neighbour's last bit perhaps to the next number.
+[[nodiscard]] inline tolerance of_normals(precision p) {
+  return {(p == precision::f64 ? 8 : 2) * unit_rounding(p), 0, true};
+}
+
 /// Exception 1: x̂0 = (x - σ ε)/α from ε or score prediction. The rounding of the numerator, u for each of its
 /// terms and operations (8 in all), is divided by α. In f64 that exceeds 1e-9 from α < 9e-7 on: cosine
 /// schedules of more than 5e4 steps, and continuous time t = 1, where α = 6e-17 and x̂0 has no correct digit.
