@@ -1,38 +1,37 @@
-// q_sample with given noise against the roofline and an Eigen expression.
+// q_sample with given noise.
 #include "diffusion/forward.hpp"
 
-#include <Eigen/Core>
-
-#include "support.hpp"
+#include "roofline.hpp"
 
 namespace {
 
-template <class T>
-void library(benchmark::State& state) {
-  const auto x0 = bench::values<T>(state, 1);
-  auto x_t = bench::values<T>(state, 2);
-  bench::elements(state, [&] { diffusion::q_sample({0.6, 0.8}, x0, x_t, std::span<T>(x_t)); });
-}
+using namespace diffusion;
 
-template <class T>
-void roofline(benchmark::State& state) {
-  const auto x0 = bench::values<T>(state, 1);
-  auto x_t = bench::values<T>(state, 2);
-  bench::elements(state, [&] { bench::stream<T>(x_t, x0, {}); });
-}
+constexpr noise_level level{0.6, 0.8};
 
-template <class T>
-void eigen(benchmark::State& state) {
-  using array = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
-  auto v0 = bench::values<T>(state, 1), vt = bench::values<T>(state, 2);
-  array x0(v0.data(), state.range(0)), x_t(vt.data(), state.range(0));
-  bench::elements(state, [&] { x_t = T(0.6) * x0 + T(0.8) * x_t; });
-}
-
-BENCHMARK(roofline<float>)->Name("q_sample/roofline/float")->Apply(bench::sizes);
-BENCHMARK(library<float>)->Name("q_sample/library/float")->Apply(bench::sizes);
-BENCHMARK(eigen<float>)->Name("q_sample/Eigen/float")->Apply(bench::sizes);
-BENCHMARK(roofline<double>)->Name("q_sample/roofline/double")->Apply(bench::sizes);
-BENCHMARK(library<double>)->Name("q_sample/library/double")->Apply(bench::sizes);
+[[maybe_unused]] const bool added[] = {
+    bench::add_roofline("q_sample", bench::streams<0, 1>(), bench::streams<2>()),
+    bench::add_all("q_sample/library",
+                   []<class T>(bench::arrays<T> in) {
+                     return [x0 = in[0], eps = in[1], x_t = in[2]](const auto& executor) {
+                       q_sample(level, x0, eps, x_t, executor);
+                     };
+                   }),
+    bench::add<float, double>("q_sample/plain loop",
+                              []<class T>(bench::arrays<T> in) {
+                                return [x0 = in[0], eps = in[1], x_t = in[2]](serial) {
+                                  const T a = T(level.alpha), s = T(level.sigma);
+                                  for (std::size_t i = 0; i < x_t.size(); ++i)
+                                    x_t[i] = a * x0[i] + s * eps[i];
+                                };
+                              }),
+    bench::add<float, double>("q_sample/Eigen",
+                              []<class T>(bench::arrays<T> in) {
+                                return [x0 = bench::eigen(in[0]), eps = bench::eigen(in[1]),
+                                        x_t = bench::eigen(in[2])](serial) mutable {
+                                  x_t = T(level.alpha) * x0 + T(level.sigma) * eps;
+                                };
+                              }),
+};
 
 }  // namespace

@@ -1,71 +1,167 @@
-// One sampler step: x̂0, clip, blend, given noise. Baselines: the roofline, a plain loop, an Eigen expression.
-#include <Eigen/Core>
-#include <algorithm>
+// Sampler steps: x̂0 from the predicted noise, clip, blend, noise. Arrays: the state, the model's output, then
+// given noise or history.
+#include "kernels/step.hpp"
 
-#include "diffusion/ddpm.hpp"
-#include "support.hpp"
+#include <algorithm>
+#include <random>
+
+#include "roofline.hpp"
 
 namespace {
 
 using namespace diffusion;
+using bench::arrays;
+using bench::from;
+using bench::plan_of;
+using bench::to;
 
-constexpr noise_level from{0.6, 0.8}, to{0.8, 0.6};
-
-step_plan plan_of(const step_coefficients& step) {
-  return {x0_map(prediction::epsilon, from), epsilon_map(prediction::epsilon, from), {.limit = 1}, step};
-}
-
-template <class T, bool WithNoise>
-void roofline(benchmark::State& state) {
-  auto x = bench::values<T>(state, 1);
-  const auto out = bench::values<T>(state, 2), z = bench::values<T>(state, 3);
-  const std::span<const T> noise = WithNoise ? std::span<const T>(z) : std::span<const T>();
-  bench::elements(state, [&] { bench::stream<T>(x, out, noise); });
-}
-
-template <class T, class Arch, bool WithNoise>
-void library(benchmark::State& state) {
-  auto x = bench::values<T>(state, 1);
-  const auto out = bench::values<T>(state, 2), z = bench::values<T>(state, 3);
-  const step_plan plan = plan_of(WithNoise ? ddpm{}(from, to) : ddim{}(from, to));
-  bench::elements(state, [&] { apply_step<Arch>(plan, out, z, std::span<T>(x)); });
-}
-
-// As it is written by hand.
+/// The coefficients of a step in T, as one writes them by hand.
 template <class T>
-void plain_loop(benchmark::State& state) {
-  auto x = bench::values<T>(state, 1);
-  const auto out = bench::values<T>(state, 2), z = bench::values<T>(state, 3);
-  const step_coefficients c = ddpm{}(from, to);
-  const T a = T(from.alpha), s = T(from.sigma), cx = T(c.x), c0 = T(c.x0), cz = T(c.noise);
-  bench::elements(state, [&] {
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const T x0 = std::clamp((x[i] - s * out[i]) / a, T(-1), T(1));
-      x[i] = cx * x[i] + c0 * x0 + cz * z[i];
+struct by_hand {
+  T a = T(from.alpha), s = T(from.sigma), x, x0, noise;
+  explicit by_hand(const step_coefficients& c) : x(T(c.x)), x0(T(c.x0)), noise(T(c.noise)) {}
+};
+
+/// Weights of a history, as of a multistep method of third order.
+constexpr double newer = -0.2, older = 0.05;
+
+#if XSIMD_WITH_SSE2
+/// Makes a value unknown to the compiler, in its register.
+template <class Pack>
+void hide(Pack& value) {
+  asm volatile("" : "+x"(value.data));
+}
+
+/// The arithmetic of a clipped step on registers: what bounds it where loads and stores cost nothing.
+constexpr auto in_registers = []<class T>(arrays<T> in) {
+  return [size = in.size, c = by_hand<T>(ddim{}(from, to))](serial) {
+    using pack = detail::pack<T, default_arch>;
+    const detail::clamped<T> x0_hat{detail::predicted<T>(x0_map(prediction::epsilon, from)), T(1)};
+    pack x(T(0.5)), out(T(0.25)), epsilon(T(0));
+    hide(epsilon);
+    for (std::size_t i = 0; i < size; i += pack::size) {
+      hide(x);
+      hide(out);
+      const pack direct = detail::fused_multiply_add(epsilon, out, c.x0 * x0_hat(x, out));
+      pack next = detail::fused_multiply_add(c.x, x, direct);
+      hide(next);
     }
-  });
-}
+  };
+};
+[[maybe_unused]] const bool added_in_registers =
+    bench::add<float, double>("ddim/library's arithmetic, in registers", in_registers);
+#endif
 
-template <class T>
-void eigen(benchmark::State& state) {
-  using array = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
-  auto vx = bench::values<T>(state, 1), vo = bench::values<T>(state, 2), vz = bench::values<T>(state, 3);
-  array x(vx.data(), state.range(0)), out(vo.data(), state.range(0)), z(vz.data(), state.range(0));
-  const step_coefficients c = ddpm{}(from, to);
-  const T a = T(1 / from.alpha), s = T(from.sigma), cx = T(c.x), c0 = T(c.x0), cz = T(c.noise);
-  bench::elements(state, [&] { x = cx * x + c0 * ((x - s * out) * a).max(T(-1)).min(T(1)) + cz * z; });
-}
+[[maybe_unused]] const bool added[] = {
+    bench::add_roofline("ddim", bench::streams<0, 1>(), bench::streams<0>()),
+    bench::add_all("ddim/library",
+                   []<class T>(arrays<T> in) {
+                     return [x = in[0], out = in[1], plan = plan_of(ddim{}(from, to))](const auto& executor) {
+                       apply_step(plan, out, std::span<const T>(), x, executor);
+                     };
+                   }),
+    // Without the clip this prediction keeps the state bounded.
+    bench::add_all("ddim/library, no clip",
+                   []<class T>(arrays<T> in) {
+                     return
+                         [x = in[0], out = in[1],
+                          plan = plan_of(ddim{}(from, to), x0_clamp{}, prediction::v)](const auto& executor) {
+                           apply_step(plan, out, std::span<const T>(), x, executor);
+                         };
+                   }),
+    bench::add<float, double>("ddim/plain loop",
+                              []<class T>(arrays<T> in) {
+                                return [x = in[0], out = in[1], c = by_hand<T>(ddim{}(from, to))](serial) {
+                                  for (std::size_t i = 0; i < x.size(); ++i)
+                                    x[i] = c.x * x[i] +
+                                           c.x0 * std::clamp((x[i] - c.s * out[i]) / c.a, T(-1), T(1));
+                                };
+                              }),
+    bench::add<float, double>("ddim/Eigen",
+                              []<class T>(arrays<T> in) {
+                                return [x = bench::eigen(in[0]), out = bench::eigen(in[1]),
+                                        c = by_hand<T>(ddim{}(from, to))](serial) mutable {
+                                  x = c.x * x + c.x0 * ((x - c.s * out) * (1 / c.a)).max(T(-1)).min(T(1));
+                                };
+                              }),
 
-BENCHMARK(roofline<float, false>)->Name("step/roofline, 2 streams/float")->Apply(bench::sizes);
-BENCHMARK(library<float, default_arch, false>)->Name("step/ddim/float")->Apply(bench::sizes);
-BENCHMARK(roofline<float, true>)->Name("step/roofline, 3 streams/float")->Apply(bench::sizes);
-BENCHMARK(library<float, default_arch, true>)->Name("step/ddpm, given noise/float")->Apply(bench::sizes);
-BENCHMARK(library<float, scalar_arch, true>)
-    ->Name("step/ddpm, given noise, scalar/float")
-    ->Apply(bench::sizes);
-BENCHMARK(plain_loop<float>)->Name("step/ddpm, plain loop/float")->Apply(bench::sizes);
-BENCHMARK(eigen<float>)->Name("step/ddpm, Eigen/float")->Apply(bench::sizes);
-BENCHMARK(roofline<double, true>)->Name("step/roofline, 3 streams/double")->Apply(bench::sizes);
-BENCHMARK(library<double, default_arch, true>)->Name("step/ddpm, given noise/double")->Apply(bench::sizes);
+    bench::add_roofline("ddpm, given noise", bench::streams<0, 1, 2>(), bench::streams<0>()),
+    bench::add_all("ddpm, given noise/library",
+                   []<class T>(arrays<T> in) {
+                     return [x = in[0], out = in[1], z = in[2], plan = plan_of(ddpm{}(from, to))](
+                                const auto& executor) { apply_step(plan, out, z, x, executor); };
+                   }),
+    bench::add<float, double>(
+        "ddpm, given noise/plain loop",
+        []<class T>(arrays<T> in) {
+          return [x = in[0], out = in[1], z = in[2], c = by_hand<T>(ddpm{}(from, to))](serial) {
+            for (std::size_t i = 0; i < x.size(); ++i)
+              x[i] =
+                  c.x * x[i] + c.x0 * std::clamp((x[i] - c.s * out[i]) / c.a, T(-1), T(1)) + c.noise * z[i];
+          };
+        }),
+    bench::add<float, double>(
+        "ddpm, given noise/Eigen",
+        []<class T>(arrays<T> in) {
+          return [x = bench::eigen(in[0]), out = bench::eigen(in[1]), z = bench::eigen(in[2]),
+                  c = by_hand<T>(ddpm{}(from, to))](serial) mutable {
+            x = c.x * x + c.x0 * ((x - c.s * out) * (1 / c.a)).max(T(-1)).min(T(1)) + c.noise * z;
+          };
+        }),
+
+    bench::add_roofline("ddpm", bench::streams<0, 1>(), bench::streams<0>()),
+    bench::add_all("ddpm/library",
+                   []<class T>(arrays<T> in) {
+                     return [x = in[0], out = in[1], plan = plan_of(ddpm{}(from, to)),
+                             step = std::uint32_t{0}](const auto& executor) mutable {
+                       apply_step(plan, out, philox_normal{42}.row(0, ++step), x, executor);
+                     };
+                   }),
+    bench::add<float, double>("ddpm/plain loop",
+                              []<class T>(arrays<T> in) {
+                                return [x = in[0], out = in[1], c = by_hand<T>(ddpm{}(from, to)),
+                                        generator = std::mt19937(42),
+                                        normal = std::normal_distribution<T>()](serial) mutable {
+                                  for (std::size_t i = 0; i < x.size(); ++i)
+                                    x[i] = c.x * x[i] +
+                                           c.x0 * std::clamp((x[i] - c.s * out[i]) / c.a, T(-1), T(1)) +
+                                           c.noise * normal(generator);
+                                };
+                              }),
+
+    // The prediction takes the place of the oldest one.
+    bench::add_roofline("two-history", bench::streams<0, 1, 2, 3>(), bench::streams<0, 3>()),
+    bench::add_all("two-history/library",
+                   []<class T>(arrays<T> in) {
+                     return [x = in[0], out = in[1], plan = plan_of(ddim{}(from, to)),
+                             history = step_history<T, 2>{.weights = {newer, older},
+                                                          .past = {in[2], in[3]},
+                                                          .record = in[3]}](const auto& executor) {
+                       apply_step(plan, history, out, std::span<const T>(), x, executor);
+                     };
+                   }),
+    bench::add<float, double>("two-history/plain loop",
+                              []<class T>(arrays<T> in) {
+                                return [x = in[0], out = in[1], h0 = in[2], h1 = in[3],
+                                        c = by_hand<T>(ddim{}(from, to))](serial) {
+                                  for (std::size_t i = 0; i < x.size(); ++i) {
+                                    const T x0 = std::clamp((x[i] - c.s * out[i]) / c.a, T(-1), T(1));
+                                    x[i] = c.x * x[i] + c.x0 * x0 + T(newer) * h0[i] + T(older) * h1[i];
+                                    h1[i] = x0;
+                                  }
+                                };
+                              }),
+    bench::add<float, double>("two-history/Eigen",
+                              []<class T>(arrays<T> in) {
+                                return [x = bench::eigen(in[0]), out = bench::eigen(in[1]),
+                                        h0 = bench::eigen(in[2]), h1 = bench::eigen(in[3]),
+                                        x0 = Eigen::Array<T, Eigen::Dynamic, 1>(),
+                                        c = by_hand<T>(ddim{}(from, to))](serial) mutable {
+                                  x0 = ((x - c.s * out) * (1 / c.a)).max(T(-1)).min(T(1));
+                                  x = c.x * x + c.x0 * x0 + T(newer) * h0 + T(older) * h1;
+                                  h1 = x0;
+                                };
+                              }),
+};
 
 }  // namespace

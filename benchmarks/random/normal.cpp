@@ -1,32 +1,33 @@
-// Addressed normals against the standard library's.
+// Normals: the library's by rounds of Philox and without SIMD, and std::normal_distribution.
 #include "diffusion/random/normal.hpp"
 
 #include <random>
 
-#include "support.hpp"
+#include "roofline.hpp"
 
 namespace {
 
-template <class T>
-void philox(benchmark::State& state) {
-  auto z = bench::values<T>(state, 1);
-  const diffusion::philox_normal noise{42};
-  std::uint32_t step = 0;
-  bench::elements(state, [&] { noise(0, step++, std::span<T>(z)); });
-}
+using namespace diffusion;
 
-template <class T>
-void standard(benchmark::State& state) {
-  auto z = bench::values<T>(state, 1);
-  std::mt19937 engine(42);
-  std::normal_distribution<T> normal;
-  bench::elements(state, [&] {
-    for (T& value : z) value = normal(engine);
-  });
-}
+template <class Noise, class Arch = default_arch>
+constexpr auto fill = []<class T>(bench::arrays<T> in) {
+  return [z = in[0], step = std::uint32_t{0}](const auto& executor) mutable {
+    Noise{42}.row(0, ++step).template fill<Arch>(z, executor);
+  };
+};
 
-BENCHMARK(philox<float>)->Name("normal/philox/float")->Arg(784)->Arg(196'608);
-BENCHMARK(philox<double>)->Name("normal/philox/double")->Arg(784)->Arg(196'608);
-BENCHMARK(standard<float>)->Name("normal/std::normal_distribution/float")->Arg(784)->Arg(196'608);
+[[maybe_unused]] const bool added[] = {
+    bench::add_roofline("noise", bench::streams<>(), bench::streams<0>()),
+    bench::add_all("noise/library", fill<philox_normal>),
+    bench::add<float, double>("noise/library, 10 rounds", fill<philox10_normal>),
+    bench::add<float, double>("noise/library, without SIMD", fill<philox_normal, scalar_arch>),
+    bench::add<float, double>("noise/std::normal_distribution",
+                              []<class T>(bench::arrays<T> in) {
+                                return [z = in[0], generator = std::mt19937(42),
+                                        normal = std::normal_distribution<T>()](serial) mutable {
+                                  for (T& value : z) value = normal(generator);
+                                };
+                              }),
+};
 
 }  // namespace
