@@ -54,7 +54,7 @@ void q_sample(std::span<const noise_level> levels, rows<const std::type_identity
               const E& executor = {}) {
   if constexpr (RowNoiseSource<N>) {
     const auto fill = [&](std::size_t i, std::size_t begin, std::size_t end) {
-      detail::for_each_pack<Arch, arithmetic<T>>(begin, end, noise.row(first_sample + i, step).words(),
+      detail::for_each_pack<Arch, arithmetic<T>>(begin, end, noise.row(first_sample + i, step).tiles(),
                                                  [&](auto at, const auto& z) { at.store(z, eps[i].data()); });
     };
     detail::for_each_block(executor, eps.count(), eps.row_size(), fill);

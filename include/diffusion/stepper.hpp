@@ -121,12 +121,12 @@ class stepper {
       // All rows at once, so that a batch of small samples keeps the threads busy.
       detail::for_each_block(
           executor_, x_.count(), x_.row_size(), [&](std::size_t i, std::size_t begin, std::size_t end) {
-            const auto step_with = [&](const auto& words) {
+            const auto step_with = [&](const auto& noise_of_row) {
               detail::step_range<default_arch>(row_plans_[i], step_history<T, 0>{}, mean_output(i).data(),
-                                               words, x_[i].data(), begin, end);
+                                               noise_of_row, x_[i].data(), begin, end);
             };
             if (now.coefficients.noise != 0)
-              step_with(noise.row(options_.first_sample + i, address).words());
+              step_with(noise.row(options_.first_sample + i, address).tiles());
             else
               step_with(detail::no_noise{});
           });

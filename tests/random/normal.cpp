@@ -86,7 +86,7 @@ TEST_CASE("Neighbouring elements, samples, steps and seeds are uncorrelated, als
 }
 
 TEMPLATE_TEST_CASE("Draws in float are the draws in double to the accuracy of both transforms", "",
-                   philox_normal, philox10_normal) {
+                   philox_normal, philox10_normal, fused_philox_normal) {
   std::vector<double> wide(5000);
   std::vector<float> narrow(5000);
   TestType{1}(2, 3, std::span<double>(wide));
@@ -96,20 +96,35 @@ TEMPLATE_TEST_CASE("Draws in float are the draws in double to the accuracy of bo
     CHECK(std::abs(narrow[i] - wide[i]) <= 6 * 0x1p-23 * std::abs(wide[i]));
 }
 
-TEST_CASE("Element and word: block b of a tile makes the elements 2b, 2b + 1, 2b + 32 and 2b + 33") {
+TEST_CASE("Fused products change the last bits of a draw, and they do not depend on its place either") {
+  const std::size_t size = 5000;
+  std::vector<double> separate(size), fused(size);
+  philox_normal{1}(2, 3, std::span<double>(separate));
+  fused_philox_normal{1}(2, 3, std::span<double>(fused));
+  // Each is within 6 ulp of the transform's value.
+  for (std::size_t i = 0; i < size; ++i)
+    CHECK(std::abs(fused[i] - separate[i]) <= 12 * 0x1p-52 * std::abs(separate[i]));
+  for (const std::size_t some : {1u, 63u, 65u, 127u, 129u, 1000u}) {
+    std::vector<double> z(some);
+    fused_philox_normal{1}(2, 3, std::span<double>(z));
+    CHECK(std::equal(z.begin(), z.end(), fused.begin()));
+  }
+}
+
+TEST_CASE("Element and word: block b of a tile makes the elements 2b, 2b + 1, 2b + 64 and 2b + 65") {
   const std::uint64_t sample = 0x9'0000'0005;
-  std::vector<double> z(128);
+  std::vector<double> z(256);
   philox10_normal{42}(sample, 7, std::span<double>(z));
   const addressed_words<10> words(42, sample, 7);
-  for (std::uint32_t block = 0; block < 32; ++block) {
+  for (std::uint32_t block = 0; block < 64; ++block) {
     const auto w = words[block];
-    const auto [z0, z2] = detail::box_muller<double, scalar_arch>(w[0], w[2]);
-    const auto [z1, z3] = detail::box_muller<double, scalar_arch>(w[1], w[3]);
-    const std::size_t place = block / 16 * 64 + block % 16 * 2;
-    CHECK(z[place] == z0);
-    CHECK(z[place + 1] == z1);
-    CHECK(z[place + 32] == z2);
-    CHECK(z[place + 33] == z3);
+    const auto even = detail::box_muller<double, scalar_arch>(w[1], w[3]);
+    const auto odd = detail::box_muller<double, scalar_arch>(w[0], w[2]);
+    const std::size_t place = block / 32 * 128 + block % 32 * 2;
+    CHECK(z[place] == even.first);
+    CHECK(z[place + 1] == odd.first);
+    CHECK(z[place + 64] == even.second);
+    CHECK(z[place + 65] == odd.second);
   }
 }
 

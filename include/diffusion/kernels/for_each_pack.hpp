@@ -66,15 +66,15 @@ void for_each_pack(std::size_t begin, std::size_t end, Body body) {
 }
 
 /// body(place, z) with normals z of a row that are made in registers. `begin` is a multiple of tile_size.
-template <class Arch, Scalar R, int Rounds, class Body>
-void for_each_pack(std::size_t begin, std::size_t end, const lane_words<Rounds>& words, Body body) {
+template <class Arch, Scalar R, int Rounds, products P, class Body>
+void for_each_pack(std::size_t begin, std::size_t end, const normal_tiles<Rounds, P>& tiles, Body body) {
   std::size_t i = begin;
   for (; i + tile_size <= end; i += tile_size)
-    emit_tile<R, Arch>(words, i / tile_size,
-                       [&](std::size_t place, const auto& z) { body(whole_pack<Arch, R>{i + place}, z); });
+    tiles.template emit<R, Arch>(
+        i / tile_size, [&](std::size_t place, const auto& z) { body(whole_pack<Arch, R>{i + place}, z); });
   if (i < end) {
     std::array<R, tile_size> tile;
-    emit_tile<R, Arch>(words, i / tile_size, [&](std::size_t place, const auto& z) {
+    tiles.template emit<R, Arch>(i / tile_size, [&](std::size_t place, const auto& z) {
       pack_of<R, Arch>::store(tile.data() + place, z);
     });
     for_each_pack<Arch, R>(0, end - i, [&](auto place) {

@@ -72,14 +72,19 @@ xsimd::batch<T, Arch> choose(const xsimd::batch_bool<T, Arch>& condition, const 
   return xsimd::select(condition, yes, no);
 }
 
-/// Whether the top bit of each word is set, as a condition for elements of type T.
+/// Whether the top bit of each word is set, as a condition for choose() between elements of type T.
 template <class T, class Word>
 requires std::is_arithmetic_v<Word>
 bool top_bit(Word word) { return static_cast<std::make_signed_t<Word>>(word) < 0; }
 template <class T, class Word, class Arch>
 xsimd::batch_bool<T, Arch> top_bit(const xsimd::batch<Word, Arch>& word) {
   using integer = std::make_signed_t<Word>;
-  return std::bit_cast<xsimd::batch_bool<T, Arch>>(as<integer>(word) < xsimd::batch<integer, Arch>(0));
+  using condition = xsimd::batch_bool<T, Arch>;
+  // The instruction behind choose() looks at nothing but this bit.
+  if constexpr (std::derived_from<Arch, xsimd::avx> || std::derived_from<Arch, xsimd::sse4_1>)
+    return std::bit_cast<condition>(word);
+  else
+    return std::bit_cast<condition>(as<integer>(word) < xsimd::batch<integer, Arch>(0));
 }
 
 /// √value, rounded to nearest. xsimd 8 estimates it on NEON.
@@ -199,19 +204,6 @@ xsimd::batch<std::uint64_t, Arch> multiply_low_halves(const xsimd::batch<std::ui
   }
 }
 
-/// 32-bit elements: even ones from the lower halves of `even`, odd ones from the lower halves of `odd`.
-template <class Arch>
-xsimd::batch<std::uint32_t, Arch> interleave_low_halves(const xsimd::batch<std::uint64_t, Arch>& even,
-                                                        const xsimd::batch<std::uint64_t, Arch>& odd) {
-  const xsimd::batch<std::uint64_t, Arch> high = odd << 32;
-#if XSIMD_WITH_AVX2
-  if constexpr (std::derived_from<Arch, xsimd::avx2> && sizeof(even) == sizeof(__m256i))
-    return _mm256_blend_epi32(even, high, 0xaa);
-  else
-#endif
-    return as<std::uint32_t>((even & xsimd::batch<std::uint64_t, Arch>(0xffffffff)) | high);
-}
-
 /// e0, o0, e1, o1, … of `even` and `odd`: the first and the second half.
 template <class Arch>
 std::array<xsimd::batch<double, Arch>, 2> interleave(const xsimd::batch<double, Arch>& even,
@@ -248,6 +240,21 @@ xsimd::batch<double, Arch> signed_value(const xsimd::batch<std::uint64_t, Arch>&
   // The word, moved to positive numbers, as the last bits of 2⁵² + word.
   const words bits = ((word & words(0xffffffff)) ^ words(0x80000000)) | words(0x4330000000000000);
   return as<double>(bits) - xsimd::batch<double, Arch>(0x1p52 + 0x1p31);
+}
+
+/// Each word, read as signed, without its last `bits` bits. Of a 64-bit result the lower half counts, bits
+/// ≥ 32.
+template <int bits, class Word>
+requires std::is_arithmetic_v<Word> Word signed_shift(Word word) {
+  return static_cast<Word>(static_cast<std::make_signed_t<Word>>(word) >> bits);
+}
+template <int bits, class Arch>
+xsimd::batch<std::uint32_t, Arch> signed_shift(const xsimd::batch<std::uint32_t, Arch>& word) {
+  return as<std::uint32_t>(as<std::int32_t>(word) >> bits);
+}
+template <int bits, class Arch>
+xsimd::batch<std::uint64_t, Arch> signed_shift(const xsimd::batch<std::uint64_t, Arch>& word) {
+  return as<std::uint64_t>(as<std::int32_t>(word) >> (bits - 32)) >> 32;
 }
 
 }  // namespace detail

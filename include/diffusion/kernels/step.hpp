@@ -104,7 +104,7 @@ namespace detail {
 struct no_noise {};
 
 /// One step of the elements [begin, end) of a row. Noise is no_noise, a pointer to given values, or
-/// lane_words. Without history N is 0.
+/// normal_tiles. Without history N is 0.
 template <class Arch, Element T, std::size_t N, class Noise>
 void step_range(const step_plan& plan, const step_history<T, N>& history, const T* output, const Noise& noise,
                 T* x, std::size_t begin, std::size_t end) {
@@ -182,20 +182,20 @@ void apply_step(const step_plan& plan, std::span<const std::type_identity_t<T>> 
 }
 
 /// The same with z = row, made in registers: what row.fill(z) would write.
-template <class Arch = default_arch, Element T, std::size_t N, int Rounds, Executor E = serial>
+template <class Arch = default_arch, Element T, std::size_t N, int Rounds, products P, Executor E = serial>
 void apply_step(const step_plan& plan, const step_history<T, N>& history,
-                std::span<const std::type_identity_t<T>> output, const normal_row<Rounds>& row,
+                std::span<const std::type_identity_t<T>> output, const normal_row<Rounds, P>& row,
                 std::span<T> x, const E& executor = {}) {
   if (plan.step.noise == 0) {
     detail::step_row<Arch>(plan, history, output, detail::no_noise{}, x, executor);
   } else {
-    detail::step_row<Arch>(plan, history, output, row.words(), x, executor);
+    detail::step_row<Arch>(plan, history, output, row.tiles(), x, executor);
   }
 }
 /// Without history.
-template <class Arch = default_arch, Element T, int Rounds, Executor E = serial>
+template <class Arch = default_arch, Element T, int Rounds, products P, Executor E = serial>
 void apply_step(const step_plan& plan, std::span<const std::type_identity_t<T>> output,
-                const normal_row<Rounds>& row, std::span<T> x, const E& executor = {}) {
+                const normal_row<Rounds, P>& row, std::span<T> x, const E& executor = {}) {
   apply_step<Arch>(plan, step_history<T, 0>{}, output, row, x, executor);
 }
 

@@ -9,7 +9,15 @@
 
 #include "diffusion/kernels/pack.hpp"
 
-namespace diffusion::detail {
+namespace diffusion {
+
+/// How noise rounds a product that is added to something.
+enum class products {
+  separate,  ///< by itself: the same bits on every processor
+  fused,     ///< with the sum, where the processor can: faster, more accurate, and other last bits elsewhere
+};
+
+namespace detail {
 
 /// Unsigned integers of the size of T.
 template <class T>
@@ -51,47 +59,54 @@ struct box_muller_constants<double> {
   static constexpr double root_half = 0.70710678118654752;
 };
 
+template <products P, class Pack>
+[[gnu::always_inline]] inline Pack multiply_add(const Pack& a, const Pack& b, const Pack& c) {
+  if constexpr (P == products::fused)
+    return fused_multiply_add(a, b, c);
+  else
+    return multiply_add(a, b, c);
+}
+
 /// The `count` terms of the polynomial with coefficients c from c[first] on, by Estrin's scheme; powers[k] is
 /// x to the 2ᵏ. The coefficients are template arguments because g++ then keeps them as constants.
-template <const auto& c, std::size_t first, std::size_t count, class Pack, std::size_t n>
+template <products P, const auto& c, std::size_t first, std::size_t count, class Pack, std::size_t n>
 [[gnu::always_inline]] inline Pack estrin(const std::array<Pack, n>& powers) {
   if constexpr (count == 1) {
     constexpr auto coefficient = c[first];
     return Pack(coefficient);
   } else {
     constexpr std::size_t low = std::bit_floor(count - 1);
-    return multiply_add(estrin<c, first + low, count - low>(powers), powers[std::countr_zero(low)],
-                        estrin<c, first, low>(powers));
+    return multiply_add<P>(estrin<P, c, first + low, count - low>(powers), powers[std::countr_zero(low)],
+                           estrin<P, c, first, low>(powers));
   }
 }
-template <const auto& c, class Pack>
+template <products P, const auto& c, class Pack>
 [[gnu::always_inline]] inline Pack polynomial(const Pack& x) {
   std::array<Pack, std::bit_width(c.size() - 1)> powers;
   powers[0] = x;
   for (std::size_t k = 1; k < powers.size(); ++k) powers[k] = powers[k - 1] * powers[k - 1];
-  return estrin<c, 0, c.size()>(powers);
+  return estrin<P, c, 0, c.size()>(powers);
 }
 
 /// -2 log((w + ½)/2³²) of unsigned 32-bit words w, to a small relative error everywhere, also near 0.
-template <class T, class Arch>
+template <class T, class Arch, products P>
 [[gnu::always_inline]] inline pack<T, Arch> minus_two_log(const pack<word_of<T>, Arch>& word) {
   using Pack = pack<T, Arch>;
   using Words = pack<word_of<T>, Arch>;
   using constants = box_muller_constants<T>;
   constexpr int fraction_bits = std::numeric_limits<T>::digits - 1;
-  constexpr auto root_half = std::bit_cast<word_of<T>>(constants::root_half);
-  constexpr word_of<T> bias = 64;  // keeps the exponent positive
   constexpr word_of<T> fraction = (word_of<T>{1} << fraction_bits) - 1;
+  constexpr auto root_half = std::bit_cast<word_of<T>>(constants::root_half);
 
   // With the word read as signed, t is u where u < ½ and u - 1 elsewhere: both to full relative precision.
   const Pack t = (signed_value<T>(word) + Pack(T(0.5))) * Pack(T(0x1p-32));
-  const Pack u = choose(t < Pack(0), t + Pack(1), t);
-  // u = 2ᵉ (1 + f) with 1 + f in [√½, √2).
-  const Words shifted = as<word_of<T>>(u) - Words(root_half - (bias << fraction_bits));
-  const Pack e = signed_value<T>(Words(shifted >> fraction_bits)) - Pack(T(bias));
+  const Pack u = choose(top_bit<T>(as<word_of<T>>(t)), t + Pack(1), t);
+  // u = 2ᵉ (1 + f) with 1 + f in [√½, √2); e ≤ 0.
+  const Words shifted = as<word_of<T>>(u) - Words(root_half);
+  const Pack e = signed_value<T>(Words(signed_shift<fraction_bits>(shifted)));
   const Pack scaled = as<T>(Words((shifted & Words(fraction)) + Words(root_half)));
-  const Pack f = choose(u < Pack(constants::root_half), scaled - Pack(1), t);
-  return multiply_add(polynomial<constants::log>(f), f, product(e, Pack(T(-2 * std::numbers::ln2))));
+  const Pack f = choose(top_bit<T>(shifted), scaled - Pack(1), t);
+  return multiply_add<P>(polynomial<P, constants::log>(f), f, product(e, Pack(T(-2 * std::numbers::ln2))));
 }
 
 /// Independent normals, one pair per element.
@@ -101,24 +116,25 @@ struct normal_pair {
 };
 
 /// Box & Muller's transform (1958) of two 32-bit words per element (for double, the lower halves of 64-bit
-/// words): a radius √(-2 log u) with u = (w + ½)/2³², so |z| ≤ 6.77, and an angle of 32 bits. Nothing but
-/// IEEE sums, products and roots, each rounded by itself: the same bits everywhere.
-template <class T, class Arch>
+/// words): a radius √(-2 log u) with u = (w + ½)/2³², so |z| ≤ 6.77, and an angle of 32 bits. With separate
+/// products nothing but IEEE sums, products and roots, each rounded by itself: the same bits everywhere.
+template <class T, class Arch, products P = products::separate>
 [[gnu::always_inline]] inline normal_pair<pack<T, Arch>> box_muller(
     const pack<word_of<T>, Arch>& radius_word, const pack<word_of<T>, Arch>& angle_word) {
   using Pack = pack<T, Arch>;
   using Words = pack<word_of<T>, Arch>;
   using constants = box_muller_constants<T>;
   constexpr int top = std::numeric_limits<word_of<T>>::digits - 1;
-  const Pack radius = square_root(minus_two_log<T, Arch>(radius_word));
+  const Pack radius = square_root(minus_two_log<T, Arch, P>(radius_word));
   // The upper 30 bits, centred, are π/4 x within an octant; the two others mirror it and swap the axes.
   const Pack x = signed_value<T>(Words((angle_word & Words(~word_of<T>{3})) | Words(2))) * Pack(T(0x1p-31));
   const Pack y = x * x;
-  const Pack sine = product(radius, Pack(x * polynomial<constants::sin>(y)));
-  const Pack cosine = product(radius, polynomial<constants::cos>(y));
+  const Pack sine = product(radius, Pack(x * polynomial<P, constants::sin>(y)));
+  const Pack cosine = product(radius, polynomial<P, constants::cos>(y));
   const Pack mirrored = as<T>(Words(as<word_of<T>>(cosine) ^ (angle_word << top)));
   const auto swap = top_bit<T>(Words(angle_word << (top - 1)));
   return {choose(swap, sine, mirrored), choose(swap, mirrored, sine)};
 }
 
-}  // namespace diffusion::detail
+}  // namespace detail
+}  // namespace diffusion

@@ -20,33 +20,33 @@ concept NoiseSource = requires(N& noise, std::uint64_t sample, std::uint32_t ste
 /// The noise of one sample at one step: standard normals by element, up to 2³⁴ of them, made where they are
 /// needed. An element is the same in every size, on every processor and with every compiler; the float is
 /// the double to float's precision.
-template <int Rounds>
+template <int Rounds, products P = products::separate>
 class normal_row {
  public:
-  normal_row(std::uint64_t seed, std::uint64_t sample, std::uint32_t step) : words_(seed, sample, step) {}
+  normal_row(std::uint64_t seed, std::uint64_t sample, std::uint32_t step) : tiles_(seed, sample, step) {}
 
   template <class Arch = default_arch, Element T, Executor E = serial>
   void fill(std::span<T> z, const E& executor = {}) const {
     using R = arithmetic<T>;
     detail::for_each_block(executor, 1, z.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
-      detail::for_each_pack<Arch, R>(begin, end, words_,
+      detail::for_each_pack<Arch, R>(begin, end, tiles_,
                                      [&](auto at, const auto& v) { at.store(v, z.data()); });
     });
   }
 
-  [[nodiscard]] const detail::lane_words<Rounds>& words() const noexcept { return words_; }
+  [[nodiscard]] const detail::normal_tiles<Rounds, P>& tiles() const noexcept { return tiles_; }
 
  private:
-  detail::lane_words<Rounds> words_;
+  detail::normal_tiles<Rounds, P> tiles_;
 };
 
 /// Standard normals addressed by (seed, sample, step, element): a sample's noise does not depend on the batch
 /// it is in, on its place there or on threads. Philox4x32 with `Rounds` rounds and Box-Muller; |z| ≤ 6.77.
-template <int Rounds>
+template <int Rounds, products P = products::separate>
 struct basic_philox_normal {
   std::uint64_t seed = 0;
 
-  [[nodiscard]] normal_row<Rounds> row(std::uint64_t sample, std::uint32_t step) const {
+  [[nodiscard]] normal_row<Rounds, P> row(std::uint64_t sample, std::uint32_t step) const {
     return {seed, sample, step};
   }
 
@@ -61,10 +61,14 @@ using philox_normal = basic_philox_normal<7>;
 /// 10 rounds, the standard of Philox, with their margin of safety; about a fifth slower.
 using philox10_normal = basic_philox_normal<10>;
 
+/// philox_normal with fused products: a sixth faster with AVX-512, and no longer the same bits as on a
+/// processor or in a program without them.
+using fused_philox_normal = basic_philox_normal<7, products::fused>;
+
 /// A source whose rows are made in registers, inside a kernel.
 template <class N>
 concept RowNoiseSource = requires(const N& noise, std::uint64_t sample, std::uint32_t step) {
-  noise.row(sample, step).words();
+  noise.row(sample, step).tiles();
 };
 
 /// Noise that the caller supplies: `values` holds the rows of the samples 0 … count-1 for step 0, then for
