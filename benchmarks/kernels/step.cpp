@@ -36,14 +36,12 @@ void hide(Pack& value) {
 constexpr auto in_registers = []<class T>(arrays<T> in) {
   return [size = in.size, c = by_hand<T>(ddim{}(from, to))](serial) {
     using pack = detail::pack<T, default_arch>;
-    const detail::clamped<T> x0_hat{detail::predicted<T>(x0_map(prediction::epsilon, from)), T(1)};
-    pack x(T(0.5)), out(T(0.25)), epsilon(T(0));
-    hide(epsilon);
+    const detail::clamped<T> weighted_x0{detail::predicted<T>(x0_map(prediction::epsilon, from)), T(1), c.x0};
+    pack x(T(0.5)), out(T(0.25));
     for (std::size_t i = 0; i < size; i += pack::size) {
       hide(x);
       hide(out);
-      const pack direct = detail::fused_multiply_add(epsilon, out, c.x0 * x0_hat(x, out));
-      pack next = detail::fused_multiply_add(c.x, x, direct);
+      pack next = detail::fused_multiply_add(c.x, x, weighted_x0(x, out));
       hide(next);
     }
   };

@@ -58,26 +58,21 @@ struct partial_pack {
 
 /// body(place) for every pack of the elements [begin, end).
 template <class Arch, Scalar R, class Body>
-void for_each_pack(std::size_t begin, std::size_t end, Body body) {
+[[gnu::always_inline]] inline void for_each_pack(std::size_t begin, std::size_t end, Body body) {
   constexpr std::size_t size = pack_of<R, Arch>::size;
   std::size_t i = begin;
   for (; i + size <= end; i += size) body(whole_pack<Arch, R>{i});
   if (i < end) body(partial_pack<Arch, R>{i, end - i});
 }
 
-/// body(place, z) with normals z of a row that are made in registers. `begin` is a multiple of tile_size.
+/// body(place, z) with normals z of a row, made tile by tile: a tile stays in the nearest cache, while in
+/// registers it would crowd out the body's values. `begin` is a multiple of tile_size.
 template <class Arch, Scalar R, int Rounds, products P, class Body>
 void for_each_pack(std::size_t begin, std::size_t end, const normal_tiles<Rounds, P>& tiles, Body body) {
-  std::size_t i = begin;
-  for (; i + tile_size <= end; i += tile_size)
-    tiles.template emit<R, Arch>(
-        i / tile_size, [&](std::size_t place, const auto& z) { body(whole_pack<Arch, R>{i + place}, z); });
-  if (i < end) {
-    std::array<R, tile_size> tile;
-    tiles.template emit<R, Arch>(i / tile_size, [&](std::size_t place, const auto& z) {
-      pack_of<R, Arch>::store(tile.data() + place, z);
-    });
-    for_each_pack<Arch, R>(0, end - i, [&](auto place) {
+  alignas(64) std::array<R, tile_size> tile;
+  for (std::size_t i = begin; i < end; i += tile_size) {
+    tiles.template make<Arch>(i / tile_size, tile);
+    for_each_pack<Arch, R>(0, std::min(tile_size, end - i), [&](auto place) {
       const auto z = place.load(tile.data());
       place.i += i;
       body(place, z);

@@ -12,6 +12,7 @@
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #include <xsimd/xsimd.hpp>
 #if XSIMD_WITH_SSE2
@@ -98,12 +99,33 @@ Pack square_root(const Pack& value) {
     return xsimd::sqrt(value);
 }
 
-/// value limited to [low, high]. A NaN stays a NaN: by comparisons, because versions of xsimd differ in what
-/// min and max make of one.
+/// a > b ? a : b, so b where one is a NaN. Versions of xsimd differ in what max and min make of one; the
+/// compilers know x86's instructions in this form.
+template <class T>
+requires std::is_arithmetic_v<T> T greater_of(T a, T b) { return a > b ? a : b; }
+template <class T>
+requires std::is_arithmetic_v<T> T lesser_of(T a, T b) { return a < b ? a : b; }
+template <class T, class Arch>
+xsimd::batch<T, Arch> greater_of(const xsimd::batch<T, Arch>& a, const xsimd::batch<T, Arch>& b) {
+#if defined(__GNUC__)
+  return a.data > b.data ? a.data : b.data;
+#else
+  return xsimd::select(a > b, a, b);
+#endif
+}
+template <class T, class Arch>
+xsimd::batch<T, Arch> lesser_of(const xsimd::batch<T, Arch>& a, const xsimd::batch<T, Arch>& b) {
+#if defined(__GNUC__)
+  return a.data < b.data ? a.data : b.data;
+#else
+  return xsimd::select(a < b, a, b);
+#endif
+}
+
+/// value limited to [low, high]; a NaN stays a NaN.
 template <class Pack>
 Pack clamp(const Pack& value, const Pack& low, const Pack& high) {
-  const Pack above = choose(low > value, low, value);
-  return choose(high < above, high, above);
+  return lesser_of(high, greater_of(low, value));
 }
 
 /// a b, rounded: no compiler may contract it with an addition that follows.

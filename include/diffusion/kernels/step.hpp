@@ -26,8 +26,10 @@ namespace detail {
 template <Scalar R>
 struct predicted {
   R x, model, scale;
-  explicit predicted(const prediction_map& map)
-      : x(static_cast<R>(map.x)), model(static_cast<R>(map.model)), scale(static_cast<R>(map.scale)) {}
+  explicit predicted(const prediction_map& map, double weight = 1)
+      : x(static_cast<R>(map.x)),
+        model(static_cast<R>(map.model)),
+        scale(static_cast<R>(map.scale * weight)) {}
 
   template <class Pack>
   Pack operator()(const Pack& x_t, const Pack& output) const {
@@ -35,25 +37,25 @@ struct predicted {
   }
 };
 
-/// The same, limited to ±limit.
+/// weight · clamp(value, ±limit).
 template <Scalar R>
 struct clamped {
   predicted<R> value;
-  R limit;
+  R limit, weight;
 
   template <class Pack>
   Pack operator()(const Pack& x_t, const Pack& output) const {
-    return clamp(value(x_t, output), Pack(-limit), Pack(limit));
+    return weight * clamp(value(x_t, output), Pack(-limit), Pack(limit));
   }
 };
 
-/// use(f) with x̂0 = f(x_t, output), which costs a clamp only where there is one.
+/// use(f) with f(x_t, output) = weight · clamp(x̂0, ±limit), which costs a clamp only where there is one.
 template <Scalar R, class Use>
-void with_x0(const prediction_map& map, const x0_clamp& clamp, Use use) {
-  if (clamp.limit < std::numeric_limits<R>::infinity()) {
-    use(clamped<R>{predicted<R>(map), static_cast<R>(clamp.limit)});
+void with_x0(const prediction_map& map, double limit, double weight, const Use& use) {
+  if (limit < std::numeric_limits<R>::infinity()) {
+    use(clamped<R>{predicted<R>(map), static_cast<R>(limit), static_cast<R>(weight)});
   } else {
-    use(predicted<R>(map));
+    use(predicted<R>(map, weight));
   }
 }
 
@@ -67,11 +69,10 @@ void predict_x0(const prediction_map& map, const x0_clamp& clamp,
   using R = arithmetic<T>;
   detail::require_size("x_t", x_t.size(), x0.size());
   detail::require_size("output", output.size(), x0.size());
-  const R rescale = static_cast<R>(clamp.scale);
-  detail::with_x0<R>(map, clamp, [&](auto x0_hat) {
+  detail::with_x0<R>(map, clamp.limit, clamp.scale, [&](auto x0_hat) {
     detail::for_each_block(executor, 1, x0.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
       detail::for_each_pack<Arch, R>(begin, end, [=](auto at) {
-        at.store(rescale * x0_hat(at.load(x_t.data()), at.load(output.data())), x0.data());
+        at.store(x0_hat(at.load(x_t.data()), at.load(output.data())), x0.data());
       });
     });
   });
@@ -103,48 +104,92 @@ namespace detail {
 /// The noise of a step that has none.
 struct no_noise {};
 
-/// One step of the elements [begin, end) of a row. Noise is no_noise, a pointer to given values, or
-/// normal_tiles. Without history N is 0.
+/// A step's coefficients and arrays, as its loop needs them.
+template <Element T, std::size_t N>
+struct step_terms {
+  using R = arithmetic<T>;
+
+  step_terms(const step_plan& plan, const step_history<T, N>& history, const T* output_, T* x_)
+      : x(x_), output(output_), record(history.record.data()), kind(history.kind), epsilon_hat(plan.epsilon) {
+    // ε̂ is not clamped, so its two terms join those of the state and the output.
+    const double epsilon = plan.step.epsilon * plan.epsilon.scale;
+    cx = static_cast<R>(plan.step.x + epsilon * plan.epsilon.x);
+    cm = static_cast<R>(epsilon * plan.epsilon.model);
+    c0 = static_cast<R>(plan.step.x0);
+    cz = static_cast<R>(plan.step.noise);
+    for (std::size_t j = 0; j < N; ++j) {
+      weights[j] = static_cast<R>(history.weights[j]);
+      past[j] = history.past[j].data();
+    }
+  }
+
+  /// What weighted_x0 has to weight x̂0 with: where nothing is recorded, x̂0 itself is not needed, only its
+  /// part of the step.
+  static double weight(const step_plan& plan) { return plan.clamp.scale * (N > 0 ? 1 : plan.step.x0); }
+
+  /// The step without its noise; records the prediction.
+  template <class Arch, bool has_epsilon, class X0, class Place>
+  pack<R, Arch> mean(const X0& weighted_x0, Place at) const {
+    const pack<R, Arch> vx = at.load(x);
+    const pack<R, Arch> vm = at.load(output);
+    const pack<R, Arch> x0 = weighted_x0(vx, vm);
+    pack<R, Arch> next = x0;
+    if constexpr (N > 0) next = c0 * x0;
+    if constexpr (has_epsilon) next = fused_multiply_add(cm, vm, next);
+    next = fused_multiply_add(cx, vx, next);
+    if constexpr (N > 0) {
+      [&]<std::size_t... j>(std::index_sequence<j...>) {
+        ((next = fused_multiply_add(weights[j], at.load(past[j]), next)), ...);
+      }
+      (std::make_index_sequence<N>());
+      at.store(kind == history_of::x0 ? x0 : epsilon_hat(vx, vm), record);
+    }
+    return next;
+  }
+
+  T* x;
+  const T* output;
+  std::array<const T*, N> past;
+  T* record;
+  history_of kind;
+  predicted<R> epsilon_hat;
+  R cx, cm, c0, cz;
+  std::array<R, N> weights;
+};
+
+/// The elements [begin, end) of a row. Noise is no_noise, a pointer to given values, or normal_tiles.
+template <class Arch, bool has_epsilon, Element T, std::size_t N, class X0, class Noise>
+void step_loop(const step_terms<T, N>& terms, const X0& weighted_x0, const Noise& noise, std::size_t begin,
+               std::size_t end) {
+  using R = arithmetic<T>;
+  // By value: what is behind a reference might change with each store.
+  const auto mean = [terms, weighted_x0](auto at) {
+    return terms.template mean<Arch, has_epsilon>(weighted_x0, at);
+  };
+  T* const x = terms.x;
+  const R cz = terms.cz;
+  if constexpr (std::same_as<Noise, no_noise>) {
+    for_each_pack<Arch, R>(begin, end, [=](auto at) { at.store(mean(at), x); });
+  } else if constexpr (std::is_pointer_v<Noise>) {
+    for_each_pack<Arch, R>(begin, end,
+                           [=](auto at) { at.store(fused_multiply_add(cz, at.load(noise), mean(at)), x); });
+  } else {
+    for_each_pack<Arch, R>(begin, end, noise,
+                           [=](auto at, const auto& z) { at.store(fused_multiply_add(cz, z, mean(at)), x); });
+  }
+}
+
+/// One step of the elements [begin, end) of a row. Without history N is 0.
 template <class Arch, Element T, std::size_t N, class Noise>
 void step_range(const step_plan& plan, const step_history<T, N>& history, const T* output, const Noise& noise,
                 T* x, std::size_t begin, std::size_t end) {
-  using R = arithmetic<T>;
-  // ε̂ is not clamped, so its two terms join those of the state and the output.
-  const double epsilon = plan.step.epsilon * plan.epsilon.scale;
-  const R cx = static_cast<R>(plan.step.x + epsilon * plan.epsilon.x);
-  const R cm = static_cast<R>(epsilon * plan.epsilon.model);
-  const R c0 = static_cast<R>(plan.step.x0 * plan.clamp.scale);
-  const R cz = static_cast<R>(plan.step.noise);
-  const predicted<R> epsilon_hat(plan.epsilon);
-  const R x0_scale = static_cast<R>(plan.clamp.scale);
-  std::array<R, N> weights;
-  for (std::size_t j = 0; j < N; ++j) weights[j] = static_cast<R>(history.weights[j]);
-
-  with_x0<R>(plan.x0, plan.clamp, [&](auto x0_hat) {
-    const auto mean = [&, cx, cm, c0, x0_hat](auto at) {
-      const pack<R, Arch> vx = at.load(x);
-      const pack<R, Arch> vm = at.load(output);
-      const pack<R, Arch> x0 = x0_hat(vx, vm);
-      pack<R, Arch> next = fused_multiply_add(cx, vx, fused_multiply_add(cm, vm, c0 * x0));
-      if constexpr (N > 0) {
-        [&]<std::size_t... j>(std::index_sequence<j...>) {
-          ((next = fused_multiply_add(weights[j], at.load(history.past[j].data()), next)), ...);
-        }
-        (std::make_index_sequence<N>());
-        at.store(history.kind == history_of::x0 ? x0_scale * x0 : epsilon_hat(vx, vm), history.record.data());
-      }
-      return next;
-    };
-    if constexpr (std::same_as<Noise, no_noise>) {
-      for_each_pack<Arch, R>(begin, end, [=](auto at) { at.store(mean(at), x); });
-    } else if constexpr (std::is_pointer_v<Noise>) {
-      for_each_pack<Arch, R>(begin, end,
-                             [=](auto at) { at.store(fused_multiply_add(cz, at.load(noise), mean(at)), x); });
-    } else {
-      for_each_pack<Arch, R>(begin, end, noise, [=](auto at, const auto& z) {
-        at.store(fused_multiply_add(cz, z, mean(at)), x);
-      });
-    }
+  using terms_type = step_terms<T, N>;
+  const terms_type terms(plan, history, output, x);
+  with_x0<arithmetic<T>>(plan.x0, plan.clamp.limit, terms_type::weight(plan), [&](const auto& weighted_x0) {
+    if (terms.cm == 0)
+      step_loop<Arch, false>(terms, weighted_x0, noise, begin, end);
+    else
+      step_loop<Arch, true>(terms, weighted_x0, noise, begin, end);
   });
 }
 

@@ -120,9 +120,9 @@ class normal_tiles {
  public:
   normal_tiles(std::uint64_t seed, std::uint64_t sample, std::uint32_t step) : words_(seed, sample, step) {}
 
-  /// The normals of one tile as packs of T: emit(place, pack), every place once.
-  template <class T, class Arch, class Emit>
-  [[gnu::always_inline]] void emit(std::size_t tile, Emit emit_pack) const {
+  /// Writes the normals of one tile. Not inlined into loops: it wants all registers for itself.
+  template <class Arch, class T>
+  [[gnu::noinline]] void make(std::size_t tile, std::array<T, tile_size>& z) const {
     using Lanes = pack<std::uint64_t, Arch>;
     constexpr std::size_t width = pack_of<std::uint64_t, Arch>::size;
     constexpr std::size_t blocks = tile_size / 4;
@@ -133,55 +133,54 @@ class normal_tiles {
       for (std::size_t i = 0; i < width; ++i) lanes[i] = i;
       return lanes;
     }();
-    const Lanes lanes = pack_of<std::uint64_t, Arch>::load(count.data());
-    const auto at = [&](std::size_t block) { return lanes + Lanes(std::uint64_t{tile * blocks + block}); };
-    const auto two = [&](std::size_t block) { return twin<Lanes>(at(block), at(block + width)); };
+    const Lanes first =
+        pack_of<std::uint64_t, Arch>::load(count.data()) + Lanes(std::uint64_t{tile * blocks});
+    const auto two = [&](std::size_t block) {
+      return twin<Lanes>(first + Lanes(std::uint64_t{block}), first + Lanes(std::uint64_t{block + width}));
+    };
     if constexpr (blocks == 4 * width) {
-      // As many registers as 512 bits come with hold four packs.
+      // With 512 bits come enough registers for four packs.
       const auto c = words_(twin<twin<Lanes>>(two(0), two(2 * width)));
-      emit_two<T, Arch>(word_pairs<twin<Lanes>>{c.first.a, c.second.a}, 0, emit_pack);
-      emit_two<T, Arch>(word_pairs<twin<Lanes>>{c.first.b, c.second.b}, 2 * width, emit_pack);
+      put_two<Arch>(word_pairs<twin<Lanes>>{c.first.a, c.second.a}, z.data());
+      put_two<Arch>(word_pairs<twin<Lanes>>{c.first.b, c.second.b}, z.data() + 4 * width);
     } else {
       for (std::size_t block = 0; block < blocks; block += 2 * width)
-        emit_two<T, Arch>(words_(two(block)), block, emit_pack);
+        put_two<Arch>(words_(two(block)), z.data() + 2 * block);
     }
   }
 
  private:
-  template <class T, class Arch, class Lanes, class Emit>
-  [[gnu::always_inline]] static void emit_two(const word_pairs<twin<Lanes>>& c, std::size_t block,
-                                              Emit& emit_pack) {
-    emit_one<T, Arch>(word_pairs<Lanes>{c.first.a, c.second.a}, block, emit_pack);
-    emit_one<T, Arch>(word_pairs<Lanes>{c.first.b, c.second.b}, block + pack_of<std::uint64_t, Arch>::size,
-                      emit_pack);
+  template <class Arch, class Lanes, class T>
+  [[gnu::always_inline]] static void put_two(const word_pairs<twin<Lanes>>& c, T* z) {
+    put_one<Arch>(word_pairs<Lanes>{c.first.a, c.second.a}, z);
+    put_one<Arch>(word_pairs<Lanes>{c.first.b, c.second.b}, z + 2 * pack_of<std::uint64_t, Arch>::size);
   }
 
-  /// Normals of the blocks whose words are `c`; the first is block `block` of its tile.
-  template <class T, class Arch, class Lanes, class Emit>
-  [[gnu::always_inline]] static void emit_one(const word_pairs<Lanes>& c, std::size_t block,
-                                              Emit& emit_pack) {
-    const std::size_t place = 2 * block;
+  /// The normals of the blocks whose words are `c`; z is the first one's place in the tile.
+  template <class Arch, class Lanes, class T>
+  [[gnu::always_inline]] static void put_one(const word_pairs<Lanes>& c, T* z) {
+    constexpr std::size_t half = tile_size / 2;
     if constexpr (std::same_as<Arch, scalar_arch>) {
       const auto word = [](std::uint64_t value) { return static_cast<word_of<T>>(value); };
       const auto even = box_muller<T, Arch, P>(word(c.first), word(c.second));
       const auto odd = box_muller<T, Arch, P>(word(upper_halves(c.first)), word(upper_halves(c.second)));
-      emit_pack(place, even.first);
-      emit_pack(place + 1, odd.first);
-      emit_pack(place + tile_size / 2, even.second);
-      emit_pack(place + tile_size / 2 + 1, odd.second);
+      z[0] = even.first;
+      z[1] = odd.first;
+      z[half] = even.second;
+      z[half + 1] = odd.second;
     } else if constexpr (sizeof(T) == 4) {
-      const auto z = box_muller<T, Arch, P>(as<std::uint32_t>(c.first), as<std::uint32_t>(c.second));
-      emit_pack(place, z.first);
-      emit_pack(place + tile_size / 2, z.second);
+      const auto normals = box_muller<T, Arch, P>(as<std::uint32_t>(c.first), as<std::uint32_t>(c.second));
+      normals.first.store_unaligned(z);
+      normals.second.store_unaligned(z + half);
     } else {
       const auto even = box_muller<T, Arch, P>(c.first, c.second);
       const auto odd = box_muller<T, Arch, P>(upper_halves(c.first), upper_halves(c.second));
-      const auto first_half = interleave(even.first, odd.first);
-      const auto second_half = interleave(even.second, odd.second);
-      emit_pack(place, first_half[0]);
-      emit_pack(place + Lanes::size, first_half[1]);
-      emit_pack(place + tile_size / 2, second_half[0]);
-      emit_pack(place + tile_size / 2 + Lanes::size, second_half[1]);
+      const auto first = interleave(even.first, odd.first);
+      const auto second = interleave(even.second, odd.second);
+      first[0].store_unaligned(z);
+      first[1].store_unaligned(z + Lanes::size);
+      second[0].store_unaligned(z + half);
+      second[1].store_unaligned(z + half + Lanes::size);
     }
   }
 
