@@ -50,12 +50,12 @@ std::vector<T> sampled(std::size_t count, std::size_t size, const E& executor) {
 }  // namespace
 
 TEST_CASE("Noise, forward process and runs are bit-identical with every executor") {
-  const std::size_t size = 3 * 4096 + 77;
+  const std::size_t size = 3 * detail::long_block_size + 77;
   std::vector<float> z(size), mixed(size);
   philox_normal{5}.row(1, 2).fill(std::span<float>(z));
   linear_combination(0.6, z, 0.8, z, std::span<float>(mixed));
   const auto run = sampled<double>(2, size, serial{});
-  const auto small = sampled<double>(40, 33, serial{});
+  const auto small = sampled<double>(400, 33, serial{});
   for_each_executor([&](const auto& executor) {
     std::vector<float> other(size);
     philox_normal{5}.row(1, 2).fill(std::span<float>(other), executor);
@@ -63,7 +63,7 @@ TEST_CASE("Noise, forward process and runs are bit-identical with every executor
     linear_combination(0.6, z, 0.8, z, std::span<float>(other), executor);
     support::check_identical(other, mixed);
     support::check_identical(sampled<double>(2, size, executor), run);
-    support::check_identical(sampled<double>(40, 33, executor), small);
+    support::check_identical(sampled<double>(400, 33, executor), small);
   });
 }
 

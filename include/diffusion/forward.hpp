@@ -26,13 +26,13 @@ void per_row(std::size_t levels, rows<const T> x0, rows<const T> eps, rows<T> ou
   require_size("levels", levels, out.count());
   require_rows("x0", x0, out, out.row_size());
   require_rows("eps", eps, out, out.row_size());
+  const bool streamed = streams_past_caches(x0.data().data(), eps.data().data(), out.data());
   // All rows at once, so that a batch of small samples keeps the threads busy.
-  const auto combine = [&](std::size_t i, std::size_t begin, std::size_t end) {
-    const auto [a, b] = weights_of_row(i);
-    const auto part = [&](auto row) { return row.subspan(begin, end - begin); };
-    linear_combination<Arch>(a, part(x0[i]), b, part(eps[i]), part(out[i]));
-  };
-  for_each_block(executor, out.count(), out.row_size(), combine);
+  for_each_block<long_block_size>(
+      executor, out.count(), out.row_size(), [&](std::size_t i, std::size_t begin, std::size_t end) {
+        const auto [a, b] = weights_of_row(i);
+        combine<Arch>(a, x0[i].data(), b, eps[i].data(), out[i].data(), begin, end, streamed);
+      });
 }
 
 }  // namespace detail

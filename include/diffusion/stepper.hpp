@@ -118,18 +118,10 @@ class stepper {
     for (std::size_t i = 0; i < x_.count(); ++i)
       row_plans_[i] = {x0_map_, epsilon_map_, clamp(i), now.coefficients};
     if constexpr (RowNoiseSource<N>) {
-      // All rows at once, so that a batch of small samples keeps the threads busy.
-      detail::for_each_block(
-          executor_, x_.count(), x_.row_size(), [&](std::size_t i, std::size_t begin, std::size_t end) {
-            const auto step_with = [&](const auto& noise_of_row) {
-              detail::step_range<default_arch>(row_plans_[i], step_history<T, 0>{}, mean_output(i).data(),
-                                               noise_of_row, x_[i].data(), begin, end);
-            };
-            if (now.coefficients.noise != 0)
-              step_with(noise.row(options_.first_sample + i, address).tiles());
-            else
-              step_with(detail::no_noise{});
-          });
+      detail::step_rows<default_arch>(
+          std::span<const step_plan>(row_plans_), rows<const T>(output()),
+          [&](std::size_t i) { return noise.row(options_.first_sample + i, address).tiles(); }, x_,
+          executor_);
     } else {
       for (std::size_t i = 0; i < x_.count(); ++i) {
         if (now.coefficients.noise != 0) noise(options_.first_sample + i, address, z);

@@ -90,8 +90,8 @@ TEST_CASE("Blocks cover every row once, however the executor cuts them") {
     for (std::size_t i = count; i-- > 0;) f(i, i + 1);
   };
   const auto check = [](const auto& executor) {
-    for (const std::size_t size : {1u, 4095u, 4096u, 4097u, 10000u})
-      for (const std::size_t count : {1u, 3u}) {
+    for (const std::size_t size : {1u, 500u, 2048u, 2049u, 4095u, 4096u, 4097u, 10000u})
+      for (const std::size_t count : {1u, 3u, 30u}) {
         std::vector<int> visits(size * count);
         bool starts_at_a_tile = true;
         detail::for_each_block(executor, count, size,

@@ -1,7 +1,9 @@
 #include "diffusion/kernels/linear_combination.hpp"
 
+#include <cstring>
 #include <vector>
 
+#include "diffusion/random/normal.hpp"
 #include "support/check.hpp"
 #include "support/run.hpp"
 
@@ -35,6 +37,31 @@ TEMPLATE_TEST_CASE("A linear combination is the same with and without SIMD, in p
     auto over_y = y;
     linear_combination(a, x, b, over_y, std::span<TestType>(over_y));
     support::check_identical(over_y, out);
+  }
+}
+
+TEMPLATE_TEST_CASE("A linear combination too large for the caches is the same, wherever its memory begins",
+                   "", float, double, float16) {
+  // Past the caches from 8 MiB on, in pieces that are aligned.
+  const std::size_t size = (std::size_t{8} << 20) / sizeof(TestType) + 3;
+  std::vector<TestType> x(size + 9), y(size + 9), whole(size + 9), pieces(size);
+  philox_normal{1}.row(0, 0).fill(std::span(x));
+  philox_normal{1}.row(1, 0).fill(std::span(y));
+  const auto combine = [&](std::size_t from, std::size_t count, std::span<TestType> out) {
+    linear_combination(0.6, std::span(x).subspan(from, count), 0.8, std::span(y).subspan(from, count), out);
+  };
+  for (std::size_t from = 0; from < size; from += 100'000) {
+    const std::size_t count = std::min<std::size_t>(size - from, 100'000);
+    combine(from, count, std::span(pieces).subspan(from, count));
+  }
+  for (const std::size_t offset : {0u, 1u, 8u}) {
+    const auto out = std::span(whole).subspan(offset, size);
+    std::fill(whole.begin(), whole.end(), TestType(7.0F));
+    combine(0, size, out);
+    CHECK(std::memcmp(out.data(), pieces.data(), size * sizeof(TestType)) == 0);
+    // Nothing is written beside it.
+    for (std::size_t i = 0; i < whole.size(); ++i)
+      if (i < offset || i >= offset + size) CHECK(static_cast<float>(whole[i]) == 7);
   }
 }
 

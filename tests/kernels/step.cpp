@@ -250,6 +250,53 @@ TEMPLATE_TEST_CASE("A step blends its history and records the current prediction
     }
 }
 
+TEMPLATE_TEST_CASE("Rows with plans of their own are stepped as each by itself, down to single elements", "",
+                   float, double) {
+  const auto all = typical_plans();
+  for (const std::size_t row_size : {1u, 5u, 40u, 3000u}) {
+    CAPTURE(row_size);
+    const std::size_t count = row_size < 3000 ? 60 : 4;
+    const std::span plans(all.data(), count);
+    const std::size_t size = count * row_size;
+    const auto x = normals<TestType>(size, 1);
+    const auto output = normals<TestType>(size, 2);
+    const auto z = normals<TestType>(size, 3);
+    std::vector<TestType> want, want_with_row;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto row = [&](const auto& values) { return part(values, i * row_size, row_size); };
+      const auto given = stepped(plans[i], row(x), row(output), row(z));
+      want.insert(want.end(), given.begin(), given.end());
+      auto made = row(x);
+      apply_step(plans[i], row(output), philox_normal{3}.row(7 + i, 2), std::span<TestType>(made));
+      want_with_row.insert(want_with_row.end(), made.begin(), made.end());
+    }
+    const auto as_rows = [&](auto& values) {
+      const std::span all_values(values);
+      return rows(all_values, count);
+    };
+    auto found = x;
+    apply_step(plans, as_rows(output), as_rows(z), as_rows(found));
+    support::check_identical(found, want);
+    found = x;
+    apply_step(plans, as_rows(output), philox_normal{3}, 2, 7, as_rows(found));
+    support::check_identical(found, want_with_row);
+  }
+}
+
+TEST_CASE("Rows with too few plans, or of another shape, are refused") {
+  const std::vector<step_plan> plans(3);
+  std::vector<float> six(6), nine(9);
+  const rows<float> x(std::span<float>(six), 3);
+  const auto step = [&](std::size_t count, rows<const float> output, rows<const float> z) {
+    return
+        [&plans, count, output, z, x] { return apply_step(std::span(plans).first(count), output, z, x), 0; };
+  };
+  const rows<const float> longer(std::span<const float>(nine), 3);
+  check_refused(step(2, x, x), {"size of plans = 2", "3"});
+  check_refused(step(3, longer, x), {"row of output = 3", "2"});
+  check_refused(step(3, x, longer), {"row of z = 3", "2"});
+}
+
 TEMPLATE_TEST_CASE("16-bit storage is stepped in float and rounded once", "", float16, bfloat16) {
   const noise_level from{0.6, 0.8};
   const step_plan plan{x0_map(prediction::epsilon, from), {}, {1, 1}, ddpm{}(from, {0.8, 0.6})};

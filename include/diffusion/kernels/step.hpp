@@ -70,11 +70,12 @@ void predict_x0(const prediction_map& map, const x0_clamp& clamp,
   detail::require_size("x_t", x_t.size(), x0.size());
   detail::require_size("output", output.size(), x0.size());
   detail::with_x0<R>(map, clamp.limit, clamp.scale, [&](auto x0_hat) {
-    detail::for_each_block(executor, 1, x0.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
-      detail::for_each_pack<Arch, R>(begin, end, [=](auto at) {
-        at.store(x0_hat(at.load(x_t.data()), at.load(output.data())), x0.data());
-      });
-    });
+    detail::for_each_block<detail::long_block_size>(
+        executor, 1, x0.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+          detail::for_each_pack<Arch, R>(begin, end, [=](auto at) {
+            at.store(x0_hat(at.load(x_t.data()), at.load(output.data())), x0.data());
+          });
+        });
   });
 }
 
@@ -193,15 +194,42 @@ void step_range(const step_plan& plan, const step_history<T, N>& history, const 
   });
 }
 
+/// What a thread works on at once where it makes the noise, and where it does not.
+template <class Noise>
+constexpr std::size_t step_block = block_size;
+template <>
+inline constexpr std::size_t step_block<no_noise> = long_block_size;
+template <class T>
+inline constexpr std::size_t step_block<const T*> = long_block_size;
+
 template <class Arch, Element T, std::size_t N, class Noise, Executor E>
 void step_row(const step_plan& plan, const step_history<T, N>& history, std::span<const T> output,
               const Noise& noise, std::span<T> x, const E& executor) {
   require_size("output", output.size(), x.size());
   for (const auto& past : history.past) require_size("past", past.size(), x.size());
   if (N > 0) require_size("record", history.record.size(), x.size());
-  for_each_block(executor, 1, x.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
-    step_range<Arch>(plan, history, output.data(), noise, x.data(), begin, end);
-  });
+  for_each_block<step_block<Noise>>(
+      executor, 1, x.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+        step_range<Arch>(plan, history, output.data(), noise, x.data(), begin, end);
+      });
+}
+
+/// Every row with its own plan, all at once, so that a batch of small samples keeps the threads busy. Row i
+/// takes the first elements of output[i], and noise_of_row(i) if its plan has noise.
+template <class Arch, Element T, class NoiseOfRow, Executor E>
+void step_rows(std::span<const step_plan> plans, rows<const T> output, const NoiseOfRow& noise_of_row,
+               rows<T> x, const E& executor) {
+  using Noise = decltype(noise_of_row(std::size_t{}));
+  for_each_block<step_block<Noise>>(
+      executor, x.count(), x.row_size(), [&](std::size_t i, std::size_t begin, std::size_t end) {
+        const auto step = [&](const auto& noise) {
+          step_range<Arch>(plans[i], step_history<T, 0>{}, output[i].data(), noise, x[i].data(), begin, end);
+        };
+        if (plans[i].step.noise != 0)
+          step(noise_of_row(i));
+        else
+          step(no_noise{});
+      });
 }
 
 }  // namespace detail
@@ -242,6 +270,28 @@ template <class Arch = default_arch, Element T, int Rounds, products P, Executor
 void apply_step(const step_plan& plan, std::span<const std::type_identity_t<T>> output,
                 const normal_row<Rounds, P>& row, std::span<T> x, const E& executor = {}) {
   apply_step<Arch>(plan, step_history<T, 0>{}, output, row, x, executor);
+}
+
+/// One plan per row: rows at levels of their own, be they samples, tokens or single elements. `z` has the
+/// rows of x.
+template <class Arch = default_arch, Element T, Executor E = serial>
+void apply_step(std::span<const step_plan> plans, rows<const std::type_identity_t<T>> output,
+                rows<const std::type_identity_t<T>> z, rows<T> x, const E& executor = {}) {
+  detail::require_size("plans", plans.size(), x.count());
+  detail::require_rows("output", output, x, x.row_size());
+  detail::require_rows("z", z, x, x.row_size());
+  detail::step_rows<Arch>(
+      plans, output, [&](std::size_t i) { return z[i].data(); }, x, executor);
+}
+
+/// The same with the noise of samples first_sample, first_sample + 1, … at one step, made in registers.
+template <class Arch = default_arch, Element T, RowNoiseSource N, Executor E = serial>
+void apply_step(std::span<const step_plan> plans, rows<const std::type_identity_t<T>> output, const N& noise,
+                std::uint32_t step, std::uint64_t first_sample, rows<T> x, const E& executor = {}) {
+  detail::require_size("plans", plans.size(), x.count());
+  detail::require_rows("output", output, x, x.row_size());
+  detail::step_rows<Arch>(
+      plans, output, [&](std::size_t i) { return noise.row(first_sample + i, step).tiles(); }, x, executor);
 }
 
 /// x ← x + √Σ z with Σ from the network's second output v, element-wise. Sizes must be equal.
