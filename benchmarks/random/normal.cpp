@@ -19,6 +19,7 @@ constexpr auto fill = []<class T>(bench::arrays<T> in) {
 [[maybe_unused]] const bool added[] = {
     bench::add_roofline("noise", bench::streams<>(), bench::streams<0>()),
     bench::add_all("noise/library", fill<philox_normal>),
+    bench::add<float, double>("noise/library, fused products", fill<fused_philox_normal>),
     bench::add<float, double>("noise/library, 10 rounds", fill<philox10_normal>),
     bench::add<float, double>("noise/library, without SIMD", fill<philox_normal, scalar_arch>),
     bench::add<float, double>("noise/std::normal_distribution",

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <span>
 #include <variant>
 
+#include "diffusion/kernels/quantile.hpp"
 #include "diffusion/kernels/step.hpp"
 
 namespace diffusion {
@@ -36,22 +36,6 @@ inline void require_x0_transform(const x0_transform& transform) {
       invalid("dynamic_threshold.ratio", threshold->ratio, "[0, 1]");
     if (!(threshold->max >= 1)) invalid("dynamic_threshold.max", threshold->max, "[1, inf]");
   }
-}
-
-/// The quantile of `values` by linear interpolation between order statistics; NaN if one is NaN. Reorders
-/// `values`.
-template <Scalar T>
-[[nodiscard]] double quantile(std::span<T> values, double ratio) {
-  for (const T value : values)
-    if (std::isnan(value)) return std::numeric_limits<double>::quiet_NaN();
-  const double position = ratio * static_cast<double>(values.size() - 1);
-  const auto below = values.begin() + static_cast<std::ptrdiff_t>(position);
-  std::nth_element(values.begin(), below, values.end());
-  const double low = static_cast<double>(*below);
-  const double fraction = position - std::floor(position);
-  if (fraction == 0) return low;
-  const double high = static_cast<double>(*std::min_element(below + 1, values.end()));
-  return low + (high - low) * fraction;
 }
 
 }  // namespace detail

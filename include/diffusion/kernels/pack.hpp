@@ -57,6 +57,10 @@ using pack = typename pack_of<T, Arch>::type;
 
 // What the versions of xsimd spell differently or lack, for batches and for single values.
 
+/// Unsigned integers of the size of T.
+template <class T>
+using word_of = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+
 /// The same bits as elements of type To.
 template <class To, class From>
 requires std::is_arithmetic_v<From> To as(From value) { return std::bit_cast<To>(value); }

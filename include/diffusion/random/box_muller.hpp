@@ -19,10 +19,6 @@ enum class products {
 
 namespace detail {
 
-/// Unsigned integers of the size of T.
-template <class T>
-using word_of = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-
 /// Coefficients in ascending order, minimax in relative error (those of float with every rounding taken into
 /// the next).
 template <class T>
