@@ -36,7 +36,8 @@ void hide(Pack& value) {
 constexpr auto in_registers = []<class T>(arrays<T> in) {
   return [size = in.size, c = by_hand<T>(ddim{}(from, to))](serial) {
     using pack = detail::pack<T, default_arch>;
-    const detail::clamped<T> weighted_x0{detail::predicted<T>(x0_map(prediction::epsilon, from)), T(1), c.x0};
+    const detail::clamped<T> weighted_x0{
+        detail::predicted<T>(x0_map(prediction::epsilon, from), ddim{}(from, to).x0), c.x0};
     pack x(T(0.5)), out(T(0.25));
     for (std::size_t i = 0; i < size; i += pack::size) {
       hide(x);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <limits>
 #include <span>
 #include <type_traits>
@@ -22,7 +23,7 @@ struct x0_clamp {
 
 namespace detail {
 
-/// scale (x · x_t + model · output) on packs.
+/// weight · scale (x · x_t + model · output) on packs.
 template <Scalar R>
 struct predicted {
   R x, model, scale;
@@ -37,26 +38,28 @@ struct predicted {
   }
 };
 
-/// weight · clamp(value, ±limit).
+/// The same, limited to ±limit.
 template <Scalar R>
 struct clamped {
   predicted<R> value;
-  R limit, weight;
+  R limit;
 
   template <class Pack>
   Pack operator()(const Pack& x_t, const Pack& output) const {
-    return weight * clamp(value(x_t, output), Pack(-limit), Pack(limit));
+    return clamp(value(x_t, output), Pack(-limit), Pack(limit));
   }
 };
 
-/// use(f) with f(x_t, output) = weight · clamp(x̂0, ±limit), which costs a clamp only where there is one.
+/// use(f) with f(x_t, output) = weight · clamp(x̂0, ±limit), which costs a clamp only where there is one. The
+/// weight goes into the scale and the limit, so that it costs nothing and a clamped value is still exact.
 template <Scalar R, class Use>
-void with_x0(const prediction_map& map, double limit, double weight, const Use& use) {
-  if (limit < std::numeric_limits<R>::infinity()) {
-    use(clamped<R>{predicted<R>(map), static_cast<R>(limit), static_cast<R>(weight)});
-  } else {
-    use(predicted<R>(map, weight));
-  }
+[[gnu::always_inline]] inline void with_x0(const prediction_map& map, double limit, double weight,
+                                           const Use& use) {
+  const predicted<R> weighted(map, weight);
+  if (limit < std::numeric_limits<R>::infinity())
+    use(clamped<R>{weighted, static_cast<R>(std::abs(weight) * limit)});
+  else
+    use(weighted);
 }
 
 }  // namespace detail
@@ -158,40 +161,39 @@ struct step_terms {
   std::array<R, N> weights;
 };
 
-/// The elements [begin, end) of a row. Noise is no_noise, a pointer to given values, or normal_tiles.
-template <class Arch, bool has_epsilon, Element T, std::size_t N, class X0, class Noise>
-void step_loop(const step_terms<T, N>& terms, const X0& weighted_x0, const Noise& noise, std::size_t begin,
-               std::size_t end) {
-  using R = arithmetic<T>;
-  // By value: what is behind a reference might change with each store.
-  const auto mean = [terms, weighted_x0](auto at) {
-    return terms.template mean<Arch, has_epsilon>(weighted_x0, at);
-  };
-  T* const x = terms.x;
-  const R cz = terms.cz;
-  if constexpr (std::same_as<Noise, no_noise>) {
-    for_each_pack<Arch, R>(begin, end, [=](auto at) { at.store(mean(at), x); });
-  } else if constexpr (std::is_pointer_v<Noise>) {
-    for_each_pack<Arch, R>(begin, end,
-                           [=](auto at) { at.store(fused_multiply_add(cz, at.load(noise), mean(at)), x); });
-  } else {
-    for_each_pack<Arch, R>(begin, end, noise,
-                           [=](auto at, const auto& z) { at.store(fused_multiply_add(cz, z, mean(at)), x); });
-  }
-}
-
-/// One step of the elements [begin, end) of a row. Without history N is 0.
+/// One step of the elements [begin, end) of a row. Noise is no_noise, a pointer to given values, or
+/// normal_tiles. Without history N is 0.
 template <class Arch, Element T, std::size_t N, class Noise>
 void step_range(const step_plan& plan, const step_history<T, N>& history, const T* output, const Noise& noise,
                 T* x, std::size_t begin, std::size_t end) {
-  using terms_type = step_terms<T, N>;
-  const terms_type terms(plan, history, output, x);
-  with_x0<arithmetic<T>>(plan.x0, plan.clamp.limit, terms_type::weight(plan), [&](const auto& weighted_x0) {
-    if (terms.cm == 0)
-      step_loop<Arch, false>(terms, weighted_x0, noise, begin, end);
-    else
-      step_loop<Arch, true>(terms, weighted_x0, noise, begin, end);
-  });
+  using R = arithmetic<T>;
+  // Inlined altogether: so the compiler sees that no store changes the terms, and keeps them in registers.
+  const step_terms<T, N> terms(plan, history, output, x);
+  const auto loop = [&]<bool has_epsilon>(std::bool_constant<has_epsilon>, const auto& weighted_x0)
+      __attribute__((always_inline)) {
+    const auto mean = [&](auto at) __attribute__((always_inline)) {
+      return terms.template mean<Arch, has_epsilon>(weighted_x0, at);
+    };
+    if constexpr (std::same_as<Noise, no_noise>) {
+      for_each_pack<Arch, R>(begin, end, [&](auto at) { at.store(mean(at), x); });
+    } else if constexpr (std::is_pointer_v<Noise>) {
+      for_each_pack<Arch, R>(begin, end, [&, noise](auto at) {
+        at.store(fused_multiply_add(terms.cz, at.load(noise), mean(at)), x);
+      });
+    } else {
+      for_each_pack<Arch, R>(begin, end, noise, [&](auto at, const auto& z) {
+        at.store(fused_multiply_add(terms.cz, z, mean(at)), x);
+      });
+    }
+  };
+  with_x0<R>(
+      plan.x0, plan.clamp.limit,
+      step_terms<T, N>::weight(plan), [&](const auto& weighted_x0) __attribute__((always_inline)) {
+        if (terms.cm == 0)
+          loop(std::false_type(), weighted_x0);
+        else
+          loop(std::true_type(), weighted_x0);
+      });
 }
 
 /// What a thread works on at once where it makes the noise, and where it does not.
