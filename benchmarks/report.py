@@ -21,7 +21,7 @@ def machine():
 def medians(results):
     """{(group, type, threads): {case: {size: G elements/s}}}; of several rooflines the best counts."""
     table = collections.defaultdict(lambda: collections.defaultdict(dict))
-    for run in results["benchmarks"]:
+    for run in sorted(results["benchmarks"], key=lambda run: run["family_index"]):
         if run.get("aggregate_name") != "median":
             continue
         name = run["run_name"].removesuffix("/real_time")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds build/benchmarks/diffusion_bench, runs it, and writes medians and ratios as docs/benchmarks.md and
-# docs/images/benchmarks.png. About a quarter of an hour on an otherwise idle machine.
+# docs/images/benchmarks.png. About ten minutes on an otherwise idle machine.
 #   benchmarks/run.sh [--libtorch] [OPTIONS OF GOOGLE BENCHMARK...]
 # --libtorch compares with libtorch, too (installs Debian's libtorch-dev). With --benchmark_filter=REGEX only the
 # table is printed, nothing is written into docs/.
@@ -20,9 +20,7 @@ trap 'rm -f "$log" "$results"' EXIT
 cmake --preset dev -DDIFFUSION_BUILD_BENCHMARKS=ON -DDIFFUSION_BENCH_LIBTORCH=$libtorch >"$log" 2>&1 || { cat "$log"; exit 1; }
 cmake --build build --target diffusion_bench
 
-# Interleaved: a slow minute of the machine does not fall on all repetitions of one case.
-build/benchmarks/diffusion_bench --benchmark_repetitions=5 --benchmark_enable_random_interleaving=true \
-  --benchmark_min_time=0.02 --benchmark_out="$results" --benchmark_out_format=json "$@" |
+build/benchmarks/diffusion_bench --benchmark_repetitions=5 --benchmark_min_time=0.02 --benchmark_out="$results" --benchmark_out_format=json "$@" |
   sed -u -n 's/_median .*//p'
 if [[ "$*" == *--benchmark_filter* ]]; then
   python3 benchmarks/report.py "$results"

@@ -54,6 +54,13 @@ TEST_CASE("Noise, forward process and runs are bit-identical with every executor
   std::vector<float> z(size), mixed(size);
   philox_normal{5}.row(1, 2).fill(std::span<float>(z));
   linear_combination(0.6, z, 0.8, z, std::span<float>(mixed));
+  const std::vector<noise_level> levels{{0.6, 0.8}, {0.8, 0.6}};
+  const std::vector<float> two_rows(2 * size, 0.5F);
+  const rows<const float> pair(std::span<const float>(two_rows), 2);
+  std::vector<float> target(2 * size), learned(size, 1.0F);
+  training_target(prediction::v, levels, pair, pair, rows<float>(std::span<float>(target), 2));
+  const variance_map variance{.offset = -1, .slope = 0.5};
+  add_learned_noise(variance, z, z, std::span<float>(learned));
   const auto run = sampled<double>(2, size, serial{});
   const auto small = sampled<double>(400, 33, serial{});
   for_each_executor([&](const auto& executor) {
@@ -62,6 +69,12 @@ TEST_CASE("Noise, forward process and runs are bit-identical with every executor
     support::check_identical(other, z);
     linear_combination(0.6, z, 0.8, z, std::span<float>(other), executor);
     support::check_identical(other, mixed);
+    std::vector<float> other_target(2 * size), other_learned(size, 1.0F);
+    training_target(prediction::v, levels, pair, pair, rows<float>(std::span<float>(other_target), 2),
+                    executor);
+    support::check_identical(other_target, target);
+    add_learned_noise(variance, z, z, std::span<float>(other_learned), executor);
+    support::check_identical(other_learned, learned);
     support::check_identical(sampled<double>(2, size, executor), run);
     support::check_identical(sampled<double>(400, 33, executor), small);
   });

@@ -27,7 +27,8 @@ struct serial {
 
 #ifdef _OPENMP
 /// On `threads` threads of OpenMP, 0 for as many as it would take itself. Exists where the compiler is told
-/// to use OpenMP (-fopenmp). Less than two blocks (8,192 elements) per thread are not worth another thread.
+/// to use OpenMP (-fopenmp). Less than two blocks per thread (8,192 elements with noise, 65,536 without) are
+/// not worth another thread.
 class openmp {
  public:
   explicit openmp(int threads = 0) : threads_(threads) {

@@ -65,19 +65,20 @@ void q_sample(std::span<const noise_level> levels, rows<const std::type_identity
 }
 
 /// What a network of this kind is trained to output for x_t = q_sample(level, x0, eps), element-wise.
-template <class Arch = default_arch, Element T>
+template <class Arch = default_arch, Element T, Executor E = serial>
 void training_target(prediction kind, noise_level level, std::span<const std::type_identity_t<T>> x0,
-                     std::span<const std::type_identity_t<T>> eps, std::span<T> target) {
+                     std::span<const std::type_identity_t<T>> eps, std::span<T> target,
+                     const E& executor = {}) {
   const target_weights w = training_target(kind, level);
-  linear_combination<Arch>(w.x0, x0, w.epsilon, eps, target);
+  linear_combination<Arch>(w.x0, x0, w.epsilon, eps, target, executor);
 }
 
 /// Training targets with one level per row.
-template <class Arch = default_arch, Element T>
+template <class Arch = default_arch, Element T, Executor E = serial>
 void training_target(prediction kind, std::span<const noise_level> levels,
                      rows<const std::type_identity_t<T>> x0, rows<const std::type_identity_t<T>> eps,
-                     rows<T> target) {
-  detail::per_row<Arch, T>(levels.size(), x0, eps, target, serial{},
+                     rows<T> target, const E& executor = {}) {
+  detail::per_row<Arch, T>(levels.size(), x0, eps, target, executor,
                            [&](std::size_t i) { return training_target(kind, levels[i]); });
 }
 

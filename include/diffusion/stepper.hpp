@@ -131,7 +131,7 @@ class stepper {
     if constexpr (LearnedVarianceSampler<S>) {
       for (std::size_t i = 0; now.to.sigma > 0 && i < x_.count(); ++i) {
         noise(options_.first_sample + i, address, z);
-        add_learned_noise(now.variance, output()[i].subspan(x_.row_size()), z, x_[i]);
+        add_learned_noise(now.variance, output()[i].subspan(x_.row_size()), z, x_[i], executor_);
       }
     }
     ++step_;

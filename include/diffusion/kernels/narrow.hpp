@@ -136,6 +136,18 @@ int_pack<Arch> bfloat_of_float(const float_pack<Arch>& value) {
   return choose_bits(xsimd::isnan(value), bits | ints(0x400000), rounded) >> 16;
 }
 
+#if XSIMD_WITH_AVX512BW
+/// Which word goes to each place of a register: the odd ones together, or each of the first ones to an odd
+/// place.
+template <bool together>
+alignas(64) inline constexpr auto word_places = [] {
+  std::array<std::uint16_t, 32> words{};
+  for (std::size_t i = 0; i < 32; ++i)
+    words[i] = static_cast<std::uint16_t>(together ? (2 * i + 1) % 32 : i / 2);
+  return words;
+}();
+#endif
+
 /// The next floats of an array of float16, as many as a pack of Arch holds: exactly what the conversion of
 /// each one gives.
 template <class Arch>
@@ -158,8 +170,14 @@ pack<float, Arch> widen(const float16* from) {
 /// As for float16.
 template <class Arch>
 pack<float, Arch> widen(const bfloat16* from) {
-  if constexpr (std::same_as<Arch, scalar_arch>)
-    return static_cast<float>(*from);
+  if constexpr (std::same_as<Arch, scalar_arch>) return static_cast<float>(*from);
+#if XSIMD_WITH_AVX512BW
+  else if constexpr (std::derived_from<Arch, xsimd::avx512bw>)
+    // One instruction moves the words to upper halves and clears the lower ones.
+    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(
+        0xaaaaaaaa, _mm512_load_si512(word_places<false>.data()),
+        _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)))));
+#endif
   else
     return as<float>(load_bits<Arch>(from) << 16);
 }
@@ -186,7 +204,22 @@ void narrow(const xsimd::batch<float, Arch>& value, float16* to) {
 /// As for float16.
 template <class Arch>
 void narrow(const xsimd::batch<float, Arch>& value, bfloat16* to) {
-  store_bits<Arch>(bfloat_of_float<Arch>(value), to);
+  // Not by the instructions for bfloat16 where there are some: they take subnormal numbers for zero.
+#if XSIMD_WITH_AVX512BW
+  if constexpr (std::derived_from<Arch, xsimd::avx512bw>) {
+    const __m512i bits = _mm512_castps_si512(value);
+    const __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x10000));
+    const __m512i below = _mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff));
+    const __m512i rounded = _mm512_mask_add_epi32(below, odd, bits, _mm512_set1_epi32(0x8000));
+    const __mmask16 nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
+    const __m512i wide = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
+    const __m512i upper_halves = _mm512_permutexvar_epi16(_mm512_load_si512(word_places<true>.data()), wide);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(upper_halves));
+  } else
+#endif
+  {
+    store_bits<Arch>(bfloat_of_float<Arch>(value), to);
+  }
 }
 /// The plain path.
 inline void narrow(float value, float16* to) { *to = float16(value); }
