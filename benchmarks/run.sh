@@ -20,7 +20,7 @@ trap 'rm -f "$log" "$results"' EXIT
 cmake --preset dev -DDIFFUSION_BUILD_BENCHMARKS=ON -DDIFFUSION_BENCH_LIBTORCH=$libtorch >"$log" 2>&1 || { cat "$log"; exit 1; }
 cmake --build build --target diffusion_bench
 
-build/benchmarks/diffusion_bench --benchmark_repetitions=5 --benchmark_min_time=0.02 --benchmark_out="$results" --benchmark_out_format=json "$@" |
+build/benchmarks/diffusion_bench --benchmark_repetitions=5 --benchmark_min_time=0.05 --benchmark_out="$results" --benchmark_out_format=json "$@" |
   sed -u -n 's/_median .*//p'
 if [[ "$*" == *--benchmark_filter* ]]; then
   python3 benchmarks/report.py "$results"
