@@ -20,7 +20,7 @@ struct workspace {
       : output(count * row_size * (learned_variance ? 2 : 1)), noise(row_size), scratch(row_size) {}
 
   std::vector<T> output;               ///< model output of the current step
-  std::vector<T> noise;                ///< one row, for sources that do not make their noise in registers
+  std::vector<T> noise;                ///< one row, for sources whose rows kernels cannot make as they go
   std::vector<arithmetic<T>> scratch;  ///< one row
 };
 

@@ -256,7 +256,7 @@ void apply_step(const step_plan& plan, std::span<const std::type_identity_t<T>> 
   apply_step<Arch>(plan, step_history<T, 0>{}, output, z, x, executor);
 }
 
-/// The same with z = row, made in registers: what row.fill(z) would write.
+/// The same with z = row, made on the way: what row.fill(z) would write.
 template <class Arch = default_arch, Element T, std::size_t N, int Rounds, products P, Executor E = serial>
 void apply_step(const step_plan& plan, const step_history<T, N>& history,
                 std::span<const std::type_identity_t<T>> output, const normal_row<Rounds, P>& row,
@@ -286,7 +286,7 @@ void apply_step(std::span<const step_plan> plans, rows<const std::type_identity_
       plans, output, [&](std::size_t i) { return z[i].data(); }, x, executor);
 }
 
-/// The same with the noise of samples first_sample, first_sample + 1, … at one step, made in registers.
+/// The same with the noise of samples first_sample, first_sample + 1, … at one step, made on the way.
 template <class Arch = default_arch, Element T, RowNoiseSource N, Executor E = serial>
 void apply_step(std::span<const step_plan> plans, rows<const std::type_identity_t<T>> output, const N& noise,
                 std::uint32_t step, std::uint64_t first_sample, rows<T> x, const E& executor = {}) {

@@ -65,7 +65,7 @@ using philox10_normal = basic_philox_normal<10>;
 /// processor or in a program without them.
 using fused_philox_normal = basic_philox_normal<7, products::fused>;
 
-/// A source whose rows are made in registers, inside a kernel.
+/// A source whose rows kernels make as they go, tile by tile.
 template <class N>
 concept RowNoiseSource = requires(const N& noise, std::uint64_t sample, std::uint32_t step) {
   noise.row(sample, step).tiles();
