@@ -58,11 +58,11 @@ struct basic_philox_normal {
 
 /// The default: 7 rounds, the fewest that pass the statistical tests of Philox's authors and ours.
 using philox_normal = basic_philox_normal<7>;
-/// 10 rounds, the standard of Philox, with their margin of safety; about a fifth slower.
+/// 10 rounds, the standard of Philox, with their margin of safety; about a quarter slower.
 using philox10_normal = basic_philox_normal<10>;
 
-/// philox_normal with fused products: a sixth faster with AVX-512, and no longer the same bits as on a
-/// processor or in a program without them.
+/// philox_normal with fused products: 5 to 20 % faster with AVX2 and AVX-512, and no longer the same bits as
+/// on a processor or in a program without them.
 using fused_philox_normal = basic_philox_normal<7, products::fused>;
 
 /// A source whose rows kernels make as they go, tile by tile.
