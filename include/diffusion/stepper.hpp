@@ -118,10 +118,14 @@ class stepper {
     for (std::size_t i = 0; i < x_.count(); ++i)
       row_plans_[i] = {x0_map_, epsilon_map_, clamp(i), now.coefficients};
     if constexpr (RowNoiseSource<N>) {
-      detail::step_rows<default_arch>(
-          std::span<const step_plan>(row_plans_), rows<const T>(output()),
-          [&](std::size_t i) { return noise.row(options_.first_sample + i, address).tiles(); }, x_,
-          executor_);
+      const auto step_all = [&](const auto& noise_of_row) {
+        detail::step_rows<default_arch>(std::span<const step_plan>(row_plans_), rows<const T>(output()),
+                                        noise_of_row, x_, executor_);
+      };
+      if (now.coefficients.noise != 0)
+        step_all([&](std::size_t i) { return noise.row(options_.first_sample + i, address).tiles(); });
+      else
+        step_all([](std::size_t) { return detail::no_noise{}; });
     } else {
       for (std::size_t i = 0; i < x_.count(); ++i) {
         if (now.coefficients.noise != 0) noise(options_.first_sample + i, address, z);
