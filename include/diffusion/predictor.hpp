@@ -4,15 +4,9 @@
 
 #include "diffusion/prediction.hpp"
 #include "diffusion/rows.hpp"
+#include "diffusion/run_path.hpp"
 
 namespace diffusion {
-
-/// When a network is asked: discrete networks read `t`, networks over noise levels `level`.
-template <class Time>
-struct time_point {
-  Time t{};
-  noise_level level;
-};
 
 /// A function object p(x, at, out): the network's output for every row of x at one time. Rows of `out` have
 /// the size of those of x, or twice that with a learned variance. It predicts ε unless wrapped by predicts.
