@@ -15,7 +15,7 @@ int main() {
   };
   std::vector<float> values(16 * 4096);  // 16 samples
   rows<float> x(values, 16);
-  workspace<float> work(16, 4096);  // all memory of the run
+  workspace<float> work;  // all memory of the run
   const philox_normal noise{42};    // seed
   draw_noise(noise, 0, 0, x);       // x_T ~ N(0, I)
   sample(schedule, grid, ddim{}, network, noise, x, work);

@@ -16,16 +16,16 @@ int main() {
   const philox_normal noise{1};
   std::vector<double> values(3), guess(3);
   rows<double> x(values, 3);
-  workspace<double> work(3, 1);
+  workspace<double> work;
   draw_noise(noise, 0, 0, x);
 
   stepper run(schedule, grid, ddpm{}, x, work, {.x0 = x0_clip{1.5}});
   run_state<double> saved;
   while (!run.done()) {
-    if (run.step_index() == 2) saved = run.save();
+    if (run.stage_index() == 2) saved = run.save();
     run.predict(network);
     run.preview(rows<double>(guess, 3));
-    std::printf("t = %3d to %3d: x = %6.3f, predicted x0 = %.3f\n", run.current().from, run.current().to,
+    std::printf("t = %3.0f to %3.0f: x = %6.3f, predicted x0 = %.3f\n", run.current().from.t, run.current().to.t,
                 values[0], guess[0]);
     run.advance(noise);
   }

@@ -22,7 +22,7 @@ std::size_t allocations_of(S sampler, P network, x0_transform transform) {
   const philox_normal noise{1};
   auto values = support::normals<float>(4 * 37);
   const rows<float> x(std::span<float>(values), 4);
-  workspace<float> work(4, 37, LearnedVarianceSampler<S>);
+  workspace<float> work;
   std::vector<float> x0(values.size());
   stepper run(schedule, grid, sampler, x, work, {.x0 = transform});
   const std::size_t before = allocations;

@@ -39,7 +39,7 @@ std::vector<T> sampled(std::size_t count, std::size_t size, const E& executor) {
   const support::perfect_network network{support::mixture{}};
   std::vector<T> values(count * size);
   rows<T> x(std::span<T>(values), count);
-  workspace<T> work(count, size);
+  workspace<T> work;
   const philox_normal noise{3};
   draw_noise(noise, 0, 0, x);
   sample(schedule, trailing_grid(50, 3), ddpm{}, network, noise, x, work, {.x0 = dynamic_threshold{0.9, 2}},

@@ -204,12 +204,12 @@ TEST_CASE("The callback sees every step before it is done, and may stop the run"
   const auto whole = run(schedule, grid, ddpm{}, network, noise, start, 3);
 
   auto x = start;
-  workspace<double> work(3, 4);
+  workspace<double> work;
   std::vector<std::size_t> seen;
   std::vector<double> x0(12);
   const rows<double> view(std::span<double>(x), 3);
   const auto watch = [&](const auto& now) {
-    seen.push_back(now.step_index());
+    seen.push_back(now.stage_index());
     CHECK(now.x().data().data() == x.data());
     now.preview(rows<double>(std::span<double>(x0), 3));
   };
@@ -219,10 +219,10 @@ TEST_CASE("The callback sees every step before it is done, and may stop the run"
 
   x = start;
   CHECK(sample(schedule, grid, ddpm{}, network, noise, view, work, {},
-               [](const auto& now) { return now.step_index() < 4; }) == 4);
+               [](const auto& now) { return now.stage_index() < 4; }) == 4);
   // x is the state after four steps: the rest of the run continues from it.
   stepper rest(schedule, grid, ddpm{}, view, work);
-  rest.restore({4, x});
+  rest.restore({4, x, {}});
   while (!rest.done()) rest.step(network, noise);
   support::check_identical(x, whole);
 

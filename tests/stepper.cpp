@@ -22,7 +22,7 @@ const support::perfect_network network{support::mixture{}};
 template <class T>
 struct run_memory {
   std::vector<T> values = normals<T>(3 * 11);
-  workspace<T> work{3, 11};
+  workspace<T> work;
   rows<T> x{std::span<T>(values), 3};
 };
 
@@ -43,15 +43,16 @@ TEST_CASE("A stepper walks the grid and knows where it is") {
   run_memory<double> m;
   stepper run(schedule, grid, ddim{}, m.x, m.work);
   const philox_normal noise;
-  CHECK(run.steps() == 8);
+  CHECK(run.stages() == 8);
   for (std::size_t k = 0; k < 8; ++k) {
     CHECK_FALSE(run.done());
-    CHECK(run.step_index() == k);
-    CHECK(run.current() == grid[k]);
+    CHECK(run.stage_index() == k);
+    CHECK(run.current().from.t == grid[k].from);
+    CHECK(run.current().to.t == grid[k].to);
     run.step(network, noise);
   }
   CHECK(run.done());
-  CHECK(run.step_index() == 8);
+  CHECK(run.stage_index() == 8);
 }
 
 TEST_CASE("The network is asked once per step, at the time and the level of its start") {
@@ -97,10 +98,10 @@ TEST_CASE("A run can go back to a saved step, also after its end or between pred
   while (!run.done()) run.step(network, noise);
   const auto end = m.values;
   run.restore(state);
-  CHECK(run.step_index() == 1);
+  CHECK(run.stage_index() == 1);
   run.predict(network);
   run.restore(state);
-  check_refused([&] { return run.advance(noise), 0; }, {"step = 1", "predict()"});
+  check_refused([&] { return run.advance(noise), 0; }, {"stage = 1", "predict()"});
   while (!run.done()) run.step(network, noise);
   support::check_identical(m.values, end);
 }
@@ -117,7 +118,7 @@ TEST_CASE("A preview is the transformed x0 of the step, does not disturb the run
     while (!run.done()) {
       run.predict(network);
       run.preview(rows<double>(std::span<double>(x0), 3));
-      const prediction_map map = x0_map(prediction::epsilon, schedule.level(run.current().from));
+      const prediction_map map = x0_map(prediction::epsilon, run.current().from.level);
       for (std::size_t i = 0; i < 3; ++i) {
         const auto output = std::span<const double>(m.work.output).subspan(11 * i, 11);
         const auto clamp =
@@ -164,13 +165,13 @@ TEST_CASE("Steps out of order are refused") {
   const philox_normal noise;
   run_memory<double> m;
   stepper run(schedule, grid, ddim{}, m.x, m.work);
-  check_refused([&] { return run.advance(noise), 0; }, {"step = 0", "predict()"});
-  check_refused([&] { return run.preview(m.x), 0; }, {"step = 0", "predict()"});
+  check_refused([&] { return run.advance(noise), 0; }, {"stage = 0", "predict()"});
+  check_refused([&] { return run.preview(m.x), 0; }, {"stage = 0", "predict()"});
   run.step(network, noise);
-  check_refused([&] { return run.advance(noise), 0; }, {"step = 1", "predict()"});
+  check_refused([&] { return run.advance(noise), 0; }, {"stage = 1", "predict()"});
   while (!run.done()) run.step(network, noise);
-  check_refused([&] { return run.predict(network), 0; }, {"step = 8", "below 8", "done"});
-  check_refused([&] { return run.advance(noise), 0; }, {"step = 8", "done"});
+  check_refused([&] { return run.predict(network), 0; }, {"stage = 8", "below 8", "done"});
+  check_refused([&] { return run.advance(noise), 0; }, {"stage = 8", "done"});
 }
 
 TEST_CASE("A prediction that failed cannot be advanced with") {
@@ -189,8 +190,8 @@ TEST_CASE("A prediction that failed cannot be advanced with") {
 TEST_CASE("States of other runs are refused") {
   run_memory<double> m;
   stepper run(schedule, grid, ddim{}, m.x, m.work);
-  check_refused([&] { return run.restore({9, m.values}), 0; }, {"state.step = 9", "[0, 8]"});
-  check_refused([&] { return run.restore({1, normals(32)}), 0; }, {"size of state.x = 32", "33"});
+  check_refused([&] { return run.restore({9, m.values, {}}), 0; }, {"state.stage = 9", "[0, 8]"});
+  check_refused([&] { return run.restore({1, normals(32), {}}), 0; }, {"size of state.x = 32", "33"});
   std::vector<double> other(22);
   run.predict(network);
   check_refused([&] { return run.preview(rows<double>(std::span<double>(other), 2)), 0; },
@@ -199,26 +200,25 @@ TEST_CASE("States of other runs are refused") {
                 {"row of x0 = 7", "11"});
 }
 
-TEST_CASE("A workspace of the wrong size is refused with both sizes") {
+TEST_CASE("A workspace serves one run after another, of any size and method") {
   run_memory<double> m;
-  const auto make = [&](workspace<double> work, auto sampler) {
-    return [&m, work, sampler]() mutable { return stepper(schedule, grid, sampler, m.x, work).steps(); };
+  const philox_normal noise{5};
+  const auto alone = [&](auto sampler, std::vector<double> start, std::size_t count) {
+    return support::run(schedule, grid, sampler, network, noise, start, count);
   };
-  check_refused(make({2, 11}, ddim{}), {"workspace.output = 22", "33"});
-  check_refused(make({3, 10}, ddim{}), {"workspace.output = 30", "33"});
-  check_refused(make({1, 33}, ddim{}), {"workspace.noise = 33", "11"});
-  check_refused(make({3, 11}, ddpm_learned{}), {"workspace.output = 33", "66"});
-  check_refused(make({3, 11, true}, ddim{}), {"workspace.output = 66", "33"});
-  workspace<double> no_scratch(3, 11);
-  no_scratch.scratch.clear();
-  check_refused(make(no_scratch, ddim{}), {"workspace.scratch = 0", "11"});
+  workspace<double> work;
+  for (const std::size_t count : {3, 1, 11}) {
+    auto values = normals(33);
+    sample(schedule, grid, ddpm{}, network, noise, rows<double>(std::span<double>(values), count), work);
+    support::check_identical(values, alone(ddpm{}, normals(33), count));
+  }
 }
 
 TEST_CASE("Bad grids, samplers and options are refused before the first step") {
   run_memory<double> m;
   const auto make = [&](const time_grid& times, auto sampler, run_options options = {}) {
     return [&m, times, sampler, options] {
-      return stepper(schedule, times, sampler, m.x, m.work, options).steps();
+      return stepper(schedule, times, sampler, m.x, m.work, options).stages();
     };
   };
   check_refused(make(full_grid(101), ddim{}), {"t = 101", "[0, 100]"});

@@ -132,12 +132,14 @@ constexpr auto in_registers = []<class T>(arrays<T> in) {
     bench::add_roofline("two-history", bench::streams<0, 1, 2, 3>(), bench::streams<0, 3>()),
     bench::add_all("two-history/library",
                    []<class T>(arrays<T> in) {
-                     return [x = in[0], out = in[1], plan = plan_of(ddim{}(from, to)),
-                             history = step_history<T, 2>{.weights = {newer, older},
-                                                          .past = {in[2], in[3]},
-                                                          .record = in[3]}](const auto& executor) {
-                       apply_step(plan, history, out, std::span<const T>(), x, executor);
-                     };
+                     step_memory<T> memory{.past = {in[2].data(), in[3].data()}, .past_count = 2};
+                     memory.sums[0] = {ddim{}(from, to), {newer, older}, in[0].data()};
+                     memory.sums[1] = {{.x0 = 1}, {}, in[3].data()};
+                     memory.sum_count = 2;
+                     return
+                         [x = in[0], out = in[1], plan = plan_of(ddim{}(from, to)), memory](const auto& executor) {
+                           apply_step(plan, memory, out, std::span<const T>(), x, executor);
+                         };
                    }),
     bench::add<float, double>("two-history/plain loop",
                               []<class T>(arrays<T> in) {

@@ -66,7 +66,7 @@ template <class OnStep>
   const std::size_t pixels = 28 * 28;
   std::vector<float> values(count * pixels), scratch(count * pixels), times(count);
   const diffusion::rows<float> x(values, count);
-  diffusion::workspace<float> work(count, pixels);
+  diffusion::workspace<float> work;
   const diffusion::philox_normal noise{options.seed};
   diffusion::draw_noise(noise, 0, 0, x);
 

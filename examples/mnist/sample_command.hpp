@@ -116,7 +116,7 @@ class strip_recorder {
   /// Keeps the prediction of this step if it is one of the columns: evenly spaced, the last step included.
   template <class Run>
   void operator()(const Run& run) {
-    if (column_ == columns_ || run.step_index() + 1 != (column_ + 1) * steps_ / columns_) return;
+    if (column_ == columns_ || run.stage_index() + 1 != (column_ + 1) * steps_ / columns_) return;
     run.preview(diffusion::rows<float>(x0_, x0_.size() / pixels));
     for (std::size_t row = 0; row < rows_; ++row)
       std::copy_n(x0_.begin() + static_cast<std::ptrdiff_t>(row * pixels), pixels,
@@ -149,7 +149,7 @@ inline void run_sample(sample_settings s, std::ostream& out, bool live) {
   if (!s.strip.empty()) strip.emplace(count, static_cast<std::size_t>(s.options.steps));
   const auto images = generate(m, s.options, count, labels, [&](const auto& run) {
     if (strip) (*strip)(run);
-    detail::show_step(report, run.step_index() + 1, run.steps());
+    detail::show_step(report, run.stage_index() + 1, run.stages());
   });
   const double seconds = report.seconds();
   report.clear();
@@ -177,7 +177,7 @@ inline void run_eval(eval_settings s, std::ostream& out, bool live) {
 
   progress report(out, live);
   const auto images = generate(m, s.options, static_cast<std::size_t>(s.count), labels, [&](const auto& run) {
-    detail::show_step(report, run.step_index() + 1, run.steps());
+    detail::show_step(report, run.stage_index() + 1, run.stages());
   });
   report.clear();
   const auto result = score(classifier, to_bytes(images));

@@ -36,12 +36,14 @@ struct run_stage {
   bool arrives = true;             ///< whether `to` is a point of the path; else the stage is a part of a step
   stage_sum next;                  ///< the state after the stage
   std::vector<memory_write> keep;  ///< read before written: a slot may be in both
+  variance_map variance{};         ///< of the noise, where the run's variance is learned
 };
 
 /// A whole run as data: every coefficient of every stage, computed before the first evaluation.
 struct run_plan {
   std::vector<run_stage> stages;
-  std::size_t slots = 0;  ///< vectors of memory beside the state
+  std::size_t slots = 0;          ///< vectors of memory beside the state
+  bool learned_variance = false;  ///< the network has a second output per element
 };
 
 /// A method of several stages per step or with a memory: lays out a whole run, see trace.
@@ -53,7 +55,7 @@ concept PlannedSampler = requires(const S& sampler, const run_path& path) {
 template <class S>
 concept AnySampler = Sampler<S> || PlannedSampler<S>;
 
-/// The run of a sampler along a path. Bad options, grids and levels throw here and not in the middle of a run.
+/// The run of a sampler along a path, or over a schedule and a grid. Bad options, grids and levels throw here and not in the middle of a run.
 template <AnySampler S>
 [[nodiscard]] run_plan make_plan(const run_path& path, const S& sampler) {
   if constexpr (PlannedSampler<S>) {
@@ -61,11 +63,21 @@ template <AnySampler S>
   } else {
     run_plan plan;
     plan.stages.reserve(path.size());
-    for (const auto& [from, to, eval] : path)
+    plan.learned_variance = LearnedVarianceSampler<S>;
+    for (const auto& [from, to, eval] : path) {
       plan.stages.push_back(
           {.from = from, .to = to, .eval = eval, .next = {sampler(from.level, to.level), {}}, .keep = {}});
+      if constexpr (LearnedVarianceSampler<S>)
+        plan.stages.back().variance = sampler.variance_of(from.level, to.level);
+    }
     return plan;
   }
+}
+template <NoiseSchedule Schedule, AnySampler S>
+[[nodiscard]] run_plan make_plan(const Schedule& schedule,
+                                 const basic_time_grid<typename Schedule::time_type>& grid,
+                                 const S& sampler) {
+  return make_plan(run_path(schedule, grid), sampler);
 }
 
 }  // namespace diffusion

@@ -24,4 +24,17 @@ concept Sampler = requires(const S& sampler, noise_level from, noise_level to) {
   { sampler(from, to) } -> std::same_as<step_coefficients>;
 };
 
+/// log Σ = offset + slope · v, or Σ = v where `is_log` is false.
+struct variance_map {
+  double offset = 0;
+  double slope = 1;
+  bool is_log = true;
+};
+
+/// A sampler whose noise is scaled per element by a second model output.
+template <class S>
+concept LearnedVarianceSampler = Sampler<S> && requires(const S& sampler, noise_level from, noise_level to) {
+  { sampler.variance_of(from, to) } -> std::same_as<variance_map>;
+};
+
 }  // namespace diffusion

@@ -1,25 +1,26 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
+#include "diffusion/kernels/learned_noise.hpp"
+#include "diffusion/kernels/memory_step.hpp"
 #include "diffusion/predictor.hpp"
 #include "diffusion/random/normal.hpp"
-#include "diffusion/samplers/ddpm_learned.hpp"
-#include "diffusion/schedule.hpp"
-#include "diffusion/time_grid.hpp"
+#include "diffusion/run_plan.hpp"
 #include "diffusion/x0_transform.hpp"
 
 namespace diffusion {
 
-/// Memory of a run, owned by the caller: allocated here and never during the run.
+/// Memory of runs, owned by the caller. A run takes what it needs when it begins, and nothing later; the next
+/// run finds it there.
 template <Element T>
 struct workspace {
-  /// For `count` samples of `row_size` elements. A learned variance doubles the model's output.
-  workspace(std::size_t count, std::size_t row_size, bool learned_variance = false)
-      : output(count * row_size * (learned_variance ? 2 : 1)), noise(row_size), scratch(row_size) {}
-
-  std::vector<T> output;               ///< model output of the current step
+  std::vector<T> output;               ///< model output of the current stage
+  std::vector<T> memory;               ///< what multistep methods remember, slot by slot
   std::vector<T> noise;                ///< one row, for sources whose rows kernels cannot make as they go
   std::vector<arithmetic<T>> scratch;  ///< one row
 };
@@ -29,153 +30,190 @@ struct run_options {
   std::uint64_t first_sample = 0;  ///< address of row 0 in the noise source; row i is first_sample + i
 };
 
-/// A run that can be stopped and continued after any step.
+/// A run that can be stopped and continued after any stage.
 template <Element T>
 struct run_state {
-  std::size_t step = 0;  ///< steps done
+  std::size_t stage = 0;  ///< stages done
   std::vector<T> x;
+  std::vector<T> memory;
 };
 
-/// One run of a sampler over a grid, advanced step by step. Holds no randomness and no hidden time: its state
-/// is the step index and the caller's x.
+/// One run of a sampler over a grid, advanced stage by stage: for most methods a stage is a step. Holds no
+/// randomness and no hidden time: its state is the index of the stage, the caller's x and the memory of a
+/// multistep method.
 ///
 ///     stepper run(schedule, grid, ddim{}, x, work);
 ///     while (!run.done()) run.step(predict, noise);
-template <Element T, class Time, Sampler S, Executor E = serial>
+template <Element T, class Time = double, Executor E = serial>
 class stepper {
  public:
-  /// Plans every step, so bad grids, levels and options throw here and not in the middle of a run. On entry x
-  /// holds the state at the first level of the grid. `x` and `work` must outlive the stepper.
-  template <NoiseSchedule Schedule>
-  requires std::same_as<typename Schedule::time_type, Time> stepper(const Schedule& schedule,
-                                                                    const basic_time_grid<Time>& grid,
-                                                                    S sampler, rows<T> x, workspace<T>& work,
-                                                                    run_options options = {}, E executor = {})
-      : sampler_(std::move(sampler)),
+  /// A run that is already planned. On entry x holds the state at its first level. `x` and `work` must outlive
+  /// the stepper.
+  stepper(run_plan plan, rows<T> x, workspace<T>& work, run_options options = {}, E executor = {})
+      : plan_(std::move(plan)),
         x_(x),
         work_(&work),
         options_(std::move(options)),
         executor_(std::move(executor)),
         row_plans_(x.count()) {
-    const std::size_t width = LearnedVarianceSampler<S> ? 2 : 1;
-    detail::require_size("workspace.output", work.output.size(), width * x.data().size());
-    detail::require_size("workspace.noise", work.noise.size(), x.row_size());
-    detail::require_size("workspace.scratch", work.scratch.size(), x.row_size());
     detail::require_x0_transform(options_.x0);
-    plan_.reserve(grid.size());
-    for (const interval<Time>& step : grid) {
-      const noise_level from = schedule.level(step.from);
-      const noise_level to = schedule.level(step.to);
-      planned now{step, {step.eval, schedule.level(step.eval)}, from, to, sampler_(from, to), {}};
-      if constexpr (LearnedVarianceSampler<S>) now.variance = sampler_.variance_of(from, to);
-      plan_.push_back(now);
-    }
+    for (const run_stage& stage : plan_.stages) require_executable(stage);
+    work.output.resize((plan_.learned_variance ? 2 : 1) * x.data().size());
+    work.memory.assign(plan_.slots * x.data().size(), T(0));
+    work.noise.resize(x.row_size());
+    work.scratch.resize(x.row_size());
   }
 
-  [[nodiscard]] bool done() const noexcept { return step_ == plan_.size(); }
-  /// Steps done, 0 … steps().
-  [[nodiscard]] std::size_t step_index() const noexcept { return step_; }
-  [[nodiscard]] std::size_t steps() const noexcept { return plan_.size(); }
-  /// The step that is about to be done. Only while !done().
-  [[nodiscard]] const interval<Time>& current() const noexcept { return plan_[step_].times; }
+  /// Plans every stage, so bad grids, levels and options throw here and not in the middle of a run.
+  template <NoiseSchedule Schedule, AnySampler S>
+  requires std::same_as<typename Schedule::time_type, Time> stepper(const Schedule& schedule,
+                                                                    const basic_time_grid<Time>& grid,
+                                                                    const S& sampler, rows<T> x,
+                                                                    workspace<T>& work,
+                                                                    run_options options = {}, E executor = {})
+      : stepper(make_plan(schedule, grid, sampler), x, work, std::move(options), std::move(executor)) {}
+
+  [[nodiscard]] bool done() const noexcept { return stage_ == plan_.stages.size(); }
+  /// Stages done, 0 … stages().
+  [[nodiscard]] std::size_t stage_index() const noexcept { return stage_; }
+  [[nodiscard]] std::size_t stages() const noexcept { return plan_.stages.size(); }
+  /// The stage that is about to be done. Only while !done().
+  [[nodiscard]] const run_stage& current() const noexcept { return plan_.stages[stage_]; }
+  [[nodiscard]] const run_plan& plan() const noexcept { return plan_; }
   [[nodiscard]] rows<const T> x() const noexcept { return x_; }
 
-  /// Asks the network at the current step. Throws where its kind of prediction does not determine x_0.
-  template <Predictor<T, Time> P>
-  void predict(P& predictor) {
+  /// Asks the network at the current stage, unless that only adds noise. Throws where its kind of prediction
+  /// does not determine x_0.
+  template <class P>
+  requires(Predictor<P, T, Time> || Predictor<P, T, double> || Predictor<P, T, int>) void predict(
+      P& predictor) {
     require_running();
-    const planned& now = plan_[step_];
-    const prediction kind = kind_of(predictor);
     predicted_ = false;
-    if (now.at.level == now.from) {
-      x0_map_ = x0_map(kind, now.from);
-      epsilon_map_ = now.coefficients.epsilon != 0 ? epsilon_map(kind, now.from) : prediction_map{};
-    } else {
-      // The network was told the other end of the step, and its output means ε̂ only there.
-      epsilon_map_ = epsilon_map(kind, now.at.level);
-      x0_map_ = x0_map(epsilon_map_, now.from);
+    const run_stage& now = current();
+    x0_map_ = {0, 0, 0};
+    epsilon_map_ = {0, 0, 0};
+    if (now.asks) {
+      const prediction kind = kind_of(predictor);
+      const noise_level told = now.eval.level;
+      if (told == now.from.level) {
+        x0_map_ = x0_map(kind, told);
+        if (uses_epsilon(now)) epsilon_map_ = epsilon_map(kind, told);
+      } else {
+        // The network was told the other end of the step, and its output means ε̂ only there.
+        epsilon_map_ = epsilon_map(kind, told);
+        x0_map_ = x0_map(epsilon_map_, now.from.level);
+      }
+      if constexpr (Predictor<P, T, Time>)
+        predictor(x(), time_point<Time>{static_cast<Time>(now.eval.t), told}, output());
+      else if constexpr (Predictor<P, T, double>)
+        predictor(x(), now.eval, output());
+      else
+        predictor(x(), time_point<int>{whole(now.eval.t), told}, output());
     }
-    predictor(x(), now.at, output());
     predicted_ = true;
   }
 
-  /// x̂0 of the current step, after predict: what the run would give if it ended here. `x0` has the shape of
-  /// x.
+  /// x̂0 of the current stage, after predict: what the run would give if it ended here. `x0` has the shape of
+  /// x. Not for stages that do not ask the network.
   void preview(rows<T> x0) const {
     require_predicted();
+    if (!current().asks) detail::invalid("stage", stage_, "one that asks the network");
     detail::require_rows("x0", x0, x_, x_.row_size());
     for (std::size_t i = 0; i < x_.count(); ++i)
       predict_x0(x0_map_, clamp(i), x_[i], mean_output(i), x0[i], executor_);
   }
 
-  /// Moves x to the next level with the last prediction; draws noise only where the step uses it.
+  /// Moves x to the next level with the last prediction; draws noise only where the stage uses it.
   template <NoiseSource<T> N>
   void advance(N& noise) {
     require_predicted();
-    const planned& now = plan_[step_];
-    const std::span<T> z(work_->noise);
-    const auto address = static_cast<std::uint32_t>(step_ + 1);
+    const run_stage& now = current();
+    const bool noisy = draws_noise(now);
     for (std::size_t i = 0; i < x_.count(); ++i)
-      row_plans_[i] = {x0_map_, epsilon_map_, clamp(i), now.coefficients};
+      row_plans_[i] = {x0_map_, epsilon_map_, now.asks ? clamp(i) : x0_clamp{}, now.next.now};
+    if (!now.keep.empty() || !now.next.past.empty()) collect_memory(now);
+    const auto address = static_cast<std::uint32_t>(stage_ + 1);
     if constexpr (RowNoiseSource<N>) {
-      const auto step_all = [&](const auto& noise_of_row) {
-        detail::step_rows<default_arch>(std::span<const step_plan>(row_plans_), rows<const T>(output()),
-                                        noise_of_row, x_, executor_);
-      };
-      if (now.coefficients.noise != 0)
-        step_all([&](std::size_t i) { return noise.row(options_.first_sample + i, address).tiles(); });
+      if (noisy)
+        move_rows([&](std::size_t i) { return noise.row(options_.first_sample + i, address).tiles(); });
       else
-        step_all([](std::size_t) { return detail::no_noise{}; });
-    } else {
+        move_rows([](std::size_t) { return detail::no_noise{}; });
+    } else if (noisy) {
       for (std::size_t i = 0; i < x_.count(); ++i) {
-        if (now.coefficients.noise != 0) noise(options_.first_sample + i, address, z);
-        apply_step(row_plans_[i], mean_output(i), z, x_[i], executor_);
-      }
-    }
-    if constexpr (LearnedVarianceSampler<S>) {
-      for (std::size_t i = 0; now.to.sigma > 0 && i < x_.count(); ++i) {
+        const std::span<T> z(work_->noise);
         noise(options_.first_sample + i, address, z);
-        add_learned_noise(now.variance, output()[i].subspan(x_.row_size()), z, x_[i], executor_);
+        move_row(i, z);
       }
+    } else {
+      move_rows([](std::size_t) { return detail::no_noise{}; });
     }
-    ++step_;
+    for (std::size_t i = 0; plan_.learned_variance && now.to.level.sigma > 0 && i < x_.count(); ++i) {
+      const std::span<T> z(work_->noise);
+      noise(options_.first_sample + i, address, z);
+      add_learned_noise(now.variance, output()[i].subspan(x_.row_size()), z, x_[i], executor_);
+    }
+    ++stage_;
     predicted_ = false;
   }
 
-  template <Predictor<T, Time> P, NoiseSource<T> N>
+  template <class P, NoiseSource<T> N>
   void step(P& predictor, N& noise) {
     predict(predictor);
     advance(noise);
   }
 
-  /// A copy of the state before the current step.
-  [[nodiscard]] run_state<T> save() const { return {step_, {x_.data().begin(), x_.data().end()}}; }
+  /// A copy of the state before the current stage.
+  [[nodiscard]] run_state<T> save() const {
+    return {stage_, {x_.data().begin(), x_.data().end()}, work_->memory};
+  }
 
   /// Continues from a saved state of a run with the same arguments: bit-identical to one that was not
   /// interrupted.
   void restore(const run_state<T>& state) {
-    if (state.step > steps()) detail::invalid("state.step", state.step, detail::text("[0, ", steps(), "]"));
+    if (state.stage > stages())
+      detail::invalid("state.stage", state.stage, detail::text("[0, ", stages(), "]"));
     detail::require_size("state.x", state.x.size(), x_.data().size());
+    detail::require_size("state.memory", state.memory.size(), work_->memory.size());
     std::copy(state.x.begin(), state.x.end(), x_.data().begin());
-    step_ = state.step;
+    std::copy(state.memory.begin(), state.memory.end(), work_->memory.begin());
+    stage_ = state.stage;
     predicted_ = false;
   }
 
  private:
-  struct planned {
-    interval<Time> times;
-    time_point<Time> at;
-    noise_level from, to;
-    step_coefficients coefficients;
-    variance_map variance;  // only of samplers that learn it
-  };
+  template <class Check>
+  static bool any_sum(const run_stage& stage, Check check) {
+    return check(stage.next.now) ||
+           std::any_of(stage.keep.begin(), stage.keep.end(),
+                       [&](const memory_write& write) { return check(write.value.now); });
+  }
+  static bool uses_epsilon(const run_stage& stage) {
+    return any_sum(stage, [](const step_coefficients& sum) { return sum.epsilon != 0; });
+  }
+  static bool draws_noise(const run_stage& stage) {
+    return any_sum(stage, [](const step_coefficients& sum) { return sum.noise != 0; });
+  }
+  static int whole(double t) {
+    if (t != std::floor(t))
+      detail::invalid("t", t, "a whole number: this predictor takes time_point<int>, the run asks between");
+    return static_cast<int>(t);
+  }
+  void require_executable(const run_stage& stage) const {
+    const auto finite = [](const step_coefficients& c) {
+      return std::isfinite(c.x) && std::isfinite(c.x0) && std::isfinite(c.epsilon) && std::isfinite(c.noise);
+    };
+    if (any_sum(stage, [&](const step_coefficients& c) { return !finite(c); }))
+      detail::invalid("coefficients of the step from t", stage.from.t, "finite");
+    if (stage.keep.size() > max_kept)
+      detail::invalid("vectors kept by a stage", stage.keep.size(), detail::text("at most ", max_kept));
+  }
 
   void require_running() const {
-    if (done()) detail::invalid("step", step_, detail::text("below ", steps(), ": the run is done"));
+    if (done()) detail::invalid("stage", stage_, detail::text("below ", stages(), ": the run is done"));
   }
   void require_predicted() const {
     require_running();
-    if (!predicted_) detail::invalid("step", step_, "one after predict()");
+    if (!predicted_) detail::invalid("stage", stage_, "one after predict()");
   }
   rows<T> output() const { return {std::span<T>(work_->output), x_.count()}; }
   std::span<const T> mean_output(std::size_t i) const { return output()[i].first(x_.row_size()); }
@@ -184,25 +222,78 @@ class stepper {
                      std::span(work_->scratch));
   }
 
-  S sampler_;
+  T* slot(std::size_t s) const { return work_->memory.data() + s * x_.data().size(); }
+  /// The stage's sums with the arrays that its slots are.
+  void collect_memory(const run_stage& stage) {
+    memory_.past_count = 0;
+    memory_.sum_count = 0;
+    const auto add_sum = [&](const stage_sum& sum, T* out) {
+      memory_sum<T>& entry = memory_.sums[memory_.sum_count++];
+      entry = {.now = sum.now, .past = {}, .out = out};
+      for (const auto& [index, weight] : sum.past) {
+        const T* const vector = slot(index);
+        const auto end = memory_.past.begin() + static_cast<std::ptrdiff_t>(memory_.past_count);
+        const auto found = std::find(memory_.past.begin(), end, vector);
+        if (found == end) {
+          if (memory_.past_count == max_past)
+            detail::invalid("vectors of memory that a stage reads", max_past + 1,
+                            detail::text("at most ", max_past));
+          memory_.past[memory_.past_count++] = vector;
+        }
+        entry.past[static_cast<std::size_t>(found - memory_.past.begin())] += weight;
+      }
+    };
+    add_sum(stage.next, x_.data().data());
+    for (const auto& [index, value] : stage.keep) add_sum(value, slot(index));
+  }
+
+  template <class NoiseOfRow>
+  void move_rows(const NoiseOfRow& noise_of_row) {
+    const run_stage& now = current();
+    // A stage that asks nothing reads the state where others read the output, with weight 0.
+    const rows<const T> out = now.asks ? rows<const T>(output()) : rows<const T>(x_);
+    const std::span<const step_plan> plans(row_plans_);
+    if (now.keep.empty() && now.next.past.empty())
+      detail::step_rows<default_arch>(plans, out, noise_of_row, x_, executor_);
+    else
+      detail::memory_step_rows<default_arch, T>(plans, memory_, out, noise_of_row, x_, executor_);
+  }
+  /// One row with noise from a source of whole rows.
+  void move_row(std::size_t i, std::span<const T> z) {
+    const run_stage& now = current();
+    const std::span<const T> out = now.asks ? mean_output(i) : std::span<const T>(x_[i]);
+    if (now.keep.empty() && now.next.past.empty())
+      return apply_step(row_plans_[i], out, z, x_[i], executor_);
+    step_memory<T> of_row = memory_;
+    const std::size_t offset = i * x_.row_size();
+    for (std::size_t j = 0; j < of_row.past_count; ++j) of_row.past[j] += offset;
+    for (std::size_t s = 0; s < of_row.sum_count; ++s) of_row.sums[s].out += offset;
+    apply_step(row_plans_[i], of_row, out, z, x_[i], executor_);
+  }
+
+  run_plan plan_;
   rows<T> x_;
   workspace<T>* work_;
   run_options options_;
   E executor_;
-  std::vector<planned> plan_;
   std::vector<step_plan> row_plans_;
+  step_memory<T> memory_;
   prediction_map x0_map_, epsilon_map_;
-  std::size_t step_ = 0;
+  std::size_t stage_ = 0;
   bool predicted_ = false;
 };
 
-template <class Schedule, class Time, class S, class T, class E>
-stepper(const Schedule&, const basic_time_grid<Time>&, S, rows<T>, workspace<T>&, run_options, E)
-    -> stepper<T, Time, S, E>;
+template <class T, class... Options>
+stepper(run_plan, rows<T>, workspace<T>&, Options...) -> stepper<T>;
+template <class T, class E>
+stepper(run_plan, rows<T>, workspace<T>&, run_options, E) -> stepper<T, double, E>;
+template <class Schedule, class Time, class S, class T>
+stepper(const Schedule&, const basic_time_grid<Time>&, S, rows<T>, workspace<T>&) -> stepper<T, Time>;
 template <class Schedule, class Time, class S, class T>
 stepper(const Schedule&, const basic_time_grid<Time>&, S, rows<T>, workspace<T>&, run_options)
-    -> stepper<T, Time, S>;
-template <class Schedule, class Time, class S, class T>
-stepper(const Schedule&, const basic_time_grid<Time>&, S, rows<T>, workspace<T>&) -> stepper<T, Time, S>;
+    -> stepper<T, Time>;
+template <class Schedule, class Time, class S, class T, class E>
+stepper(const Schedule&, const basic_time_grid<Time>&, S, rows<T>, workspace<T>&, run_options, E)
+    -> stepper<T, Time, E>;
 
 }  // namespace diffusion

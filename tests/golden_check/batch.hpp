@@ -34,6 +34,10 @@ using array = std::vector<double>;
 [[nodiscard]] array target_of(diffusion::prediction kind, const std::vector<diffusion::noise_level>& levels,
                               const array& x0, const array& eps);
 
+/// Compares two levels, element by element.
+void compare_level(const std::string& what, diffusion::noise_level recorded, diffusion::noise_level computed,
+                   precision p, double rounding, report& result);
+
 /// f(row) repeated for every element of the row.
 template <class F>
 [[nodiscard]] array repeated(shape dims, F f) {

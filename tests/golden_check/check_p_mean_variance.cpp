@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "batch.hpp"
+#include "diffusion/kernels/learned_noise.hpp"
 #include "diffusion/kernels/step.hpp"
 #include "diffusion/posterior.hpp"
 #include "diffusion/samplers/ddpm_learned.hpp"

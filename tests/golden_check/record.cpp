@@ -173,6 +173,8 @@ std::vector<std::vector<double>> record::matrix(const std::string& key, std::siz
   return matrix;
 }
 
+std::size_t record::size(const std::string& key) const { return array(key).size(); }
+
 record record::object(const std::string& key) const {
   const json& value = at(key);
   return {value, path_of(key)};

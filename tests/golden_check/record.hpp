@@ -51,6 +51,8 @@ class record {
   [[nodiscard]] std::vector<double> numbers_or_nan(const std::string& key, std::size_t size) const;
   [[nodiscard]] std::vector<int> integers(const std::string& key, int low, int high) const;
   [[nodiscard]] std::vector<std::string> texts(const std::string& key, std::size_t size) const;
+  /// The length of an array.
+  [[nodiscard]] std::size_t size(const std::string& key) const;
   /// An array of `count` arrays of `size` numbers each.
   [[nodiscard]] std::vector<std::vector<double>> matrix(const std::string& key, std::size_t count,
                                                         std::size_t size) const;

@@ -6,17 +6,6 @@ namespace {
 
 namespace d = diffusion;
 
-d::x0_transform read_transform(const record& options) {
-  const bool clip = options.flag("clip_sample", false);
-  const double range = options.number("clip_range", 1);
-  const bool threshold = options.flag("thresholding", false);
-  const double ratio = options.number("threshold_ratio", 0.995);
-  const double max = options.number("threshold_max", 1);
-  if (threshold) return d::dynamic_threshold{.ratio = ratio, .max = max};  // instead of clipping
-  if (clip) return d::x0_clip{range};
-  return d::x0_keep{};
-}
-
 void read_variance(const record& options, sampler_options& read) {
   const std::string variance = options.choice("variance", {"fixed_small", "fixed_small_log", "fixed_large",
                                                            "learned", "learned_log", "learned_range"});
@@ -37,13 +26,10 @@ void read_variance(const record& options, sampler_options& read) {
 
 }  // namespace
 
-sampler_options read_sampler_options(const record& file) {
-  const record options = file.object("sampler");
+std::optional<sampler_options> read_sampler_options(const record& file, const record& options) {
   sampler_options read;
-  read.kind = options.choice("kind", {"ddpm", "unclip", "ddim", "ddim_inverse", "ddim_reverse",
-                                      "cogvideox_ddim", "ddpm_continuous", "ddpm_cosine_continuous"});
+  read.kind = options.text("kind");
   const bool diffusers = file.text("peer").starts_with("diffusers@");
-  read.transform = read_transform(options);
   if (read.kind == "ddpm" || read.kind == "unclip") {
     read_variance(options, read);
     if (diffusers) read.last = last_noise::where_drawn;
@@ -64,10 +50,11 @@ sampler_options read_sampler_options(const record& file) {
     read.method = d::ddim{.rederive_epsilon = false};
     read.steps_by_stride = true;
     read.first_level_is_clean = options.flag("initial_alpha_one", true);
-  } else {
+  } else if (read.kind == "ddim_reverse") {
     read.method = d::ddim{};
+  } else {
+    return {};
   }
-  options.refuse_unknown_keys();
   return read;
 }
 

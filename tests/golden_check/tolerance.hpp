@@ -34,6 +34,32 @@ enum class precision { f64, f32 };
 /// are of order 1 even where the sum is small.
 [[nodiscard]] inline tolerance of_state(precision p) { return {base_tolerance(p), 1}; }
 
+/// One step from the recorded state with the recorded output: independent implementations agree to 1e-12 of the
+/// larger of 1 and the state in f64 (schema, section 9).
+[[nodiscard]] inline tolerance of_open_loop(precision p) { return {p == precision::f64 ? 1e-12 : base_tolerance(p), 1}; }
+
+/// The model recomputed from the recorded state: 4e-13 between implementations (schema, section 9), of states that
+/// may be large.
+[[nodiscard]] inline tolerance of_model_output(precision p) { return {p == precision::f64 ? 1e-12 : base_tolerance(p), 1}; }
+
+/// Times that need not be integers (schema, section 9).
+[[nodiscard]] inline tolerance of_fractional_times(precision p = precision::f64) {
+  return {p == precision::f64 ? 1e-12 : base_tolerance(p), 1};
+}
+
+/// σ lists by formulas of σ: 2e-15 between implementations (schema, section 9), twice that where the ends are computed
+/// too.
+[[nodiscard]] inline tolerance of_sigmas(precision p) { return {p == precision::f64 ? 4e-15 : base_tolerance(p), 0, true}; }
+
+/// One σ of a list whose ends are from a table of `train_steps` ᾱ, or from exp(…) - 1, the peers subtract from 1: 2⁻⁵³ over 1-ᾱ = σ²/(1+σ²) is
+/// the rounding of ᾱ, and there are as many products as steps. The library sums logarithms instead.
+[[nodiscard]] inline tolerance of_sigma(precision p, double sigma, int train_steps) {
+  tolerance allowed = of_sigmas(p);
+  const double lost = sigma > 0 ? (1 + sigma * sigma) / (sigma * sigma) : 0;
+  if (p == precision::f64) allowed.relative += unit_rounding(p) * (lost + train_steps);
+  return allowed;
+}
+
 /// Tables of positive numbers spread over many orders of magnitude, and levels: every element by itself.
 [[nodiscard]] inline tolerance of_table(precision p) { return {base_tolerance(p), 0, true}; }
 
@@ -91,7 +117,7 @@ enum class precision { f64, f32 };
 [[nodiscard]] inline tolerance of_closed_loop(precision p, double gain, std::size_t steps,
                                               double largest_rounding) {
   const double rounding = 1e-12 + 1e-13 * gain * static_cast<double>(steps);
-  const double base = p == precision::f64 ? base_tolerance(p) : 10 * base_tolerance(p);
+  const double base = p == precision::f64 ? 0 : 10 * base_tolerance(p);
   return {std::max({base, rounding, largest_rounding}), 1};
 }
 

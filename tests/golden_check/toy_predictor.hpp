@@ -4,11 +4,40 @@
 #include <string>
 #include <vector>
 
-#include "diffusion/noise_level.hpp"
+#include "diffusion/prediction.hpp"
 #include "diffusion/rows.hpp"
 #include "record.hpp"
 
 namespace golden {
+
+/// What a model returns, as the files name it: see section 3 of the schema. The library knows some of these; from the
+/// others the recorded output is turned into x̂0 before the library sees it, as a network's preconditioning would.
+class model_output_kind {
+ public:
+  /// Options of the preconditioned kinds are read from the file.
+  explicit model_output_kind(const record& file);
+
+  /// What the library is told.
+  [[nodiscard]] diffusion::prediction kind() const;
+  /// The value that the model returns.
+  [[nodiscard]] double value(diffusion::noise_level level, double x, double x0, double epsilon) const;
+  /// Turns outputs into what kind() says, in place.
+  void convert(diffusion::noise_level level, diffusion::rows<const double> x,
+               diffusion::rows<double> output) const;
+
+ private:
+  struct scalings {
+    double skip, out;
+  };
+  /// x̂0 = skip · x + out · output.
+  [[nodiscard]] scalings preconditioning(diffusion::noise_level level) const;
+  [[nodiscard]] bool preconditioned() const;
+
+  std::string name_;
+  double sign_ = 1;
+  double sigma_data_ = 0.5;
+  double sigma_min_ = 0;
+};
 
 /// Second half of a model's output, where it has one.
 enum class learned_output { none, value, log_value, log_range };
@@ -17,8 +46,8 @@ enum class learned_output { none, value, log_value, log_range };
 /// repeated without a network.
 class toy_predictor {
  public:
-  /// `size` is that of a flattened sample, `prediction` the schema's name of what the model returns.
-  toy_predictor(const record& predictor, std::string prediction, learned_output learned, std::size_t size);
+  /// `size` is that of a flattened sample.
+  toy_predictor(const record& predictor, model_output_kind model, learned_output learned, std::size_t size);
 
   /// Writes the output for every row of x at one level. Rows of `out` are twice as long with learned
   /// variance.
@@ -34,7 +63,7 @@ class toy_predictor {
   void predict_row(std::span<const double> x, diffusion::noise_level level, std::span<double> out) const;
 
   std::vector<component> components_;
-  std::string prediction_;
+  model_output_kind model_;
   learned_output learned_;
 };
 

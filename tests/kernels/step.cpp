@@ -220,36 +220,6 @@ TEMPLATE_TEST_CASE("Noise made in registers gives the step that the filled buffe
   }
 }
 
-TEMPLATE_TEST_CASE("A step blends its history and records the current prediction in place", "", float,
-                   double) {
-  const noise_level from{0.6, 0.8};
-  const prediction_map x0 = x0_map(prediction::epsilon, from);
-  const prediction_map epsilon = epsilon_map(prediction::epsilon, from);
-  const step_plan plan{x0, epsilon, {1.5, 1 / 1.5}, {.x = 0.7, .x0 = 0.4, .epsilon = 0.2, .noise = 0.3}};
-  // The predictions themselves as steps.
-  const step_plan x0_itself{x0, epsilon, plan.clamp, {.x0 = 1}};
-  const step_plan epsilon_itself{x0, epsilon, plan.clamp, {.epsilon = 1}};
-  for (const history_of kind : {history_of::x0, history_of::epsilon})
-    for (std::size_t size = 1; size <= 70; ++size) {
-      CAPTURE(size);
-      const auto x = normals<TestType>(size, 1);
-      const auto output = normals<TestType>(size, 2);
-      const auto z = normals<TestType>(size, 3);
-      const auto newer = normals<TestType>(size, 4);
-      const auto older = normals<TestType>(size, 5);
-      auto want = plain_step(plan, x, output, z);
-      const auto recorded = plain_step(kind == history_of::x0 ? x0_itself : epsilon_itself, x, output, z);
-      for (std::size_t i = 0; i < size; ++i)
-        want[i] += -0.5 * static_cast<double>(newer[i]) + 0.25 * static_cast<double>(older[i]);
-      auto found = x;
-      auto slot = older;  // the oldest prediction makes place for the current one
-      apply_step(plan, step_history<TestType, 2>{{-0.5, 0.25}, {newer, slot}, slot, kind}, output, z,
-                 std::span<TestType>(found));
-      support::check_close(found, want, step_tolerance<TestType>);
-      support::check_close(slot, recorded, step_tolerance<TestType>);
-    }
-}
-
 TEMPLATE_TEST_CASE("Rows with plans of their own are stepped as each by itself, down to single elements", "",
                    float, double) {
   const auto all = typical_plans();
@@ -315,18 +285,4 @@ TEMPLATE_TEST_CASE("16-bit storage is stepped in float and rounded once", "", fl
     apply_step(plan, output16, z16, std::span<TestType>(x16));
     for (std::size_t i = 0; i < size; ++i) CHECK(x16[i].bits == TestType(want[i]).bits);
   }
-}
-
-TEST_CASE("A history of another size is refused with both sizes") {
-  std::vector<float> x(4);
-  const std::vector<float> four(4), five(5);
-  std::vector<float> record(4), long_record(5);
-  const auto step = [&](std::span<const float> past, std::span<float> place) {
-    return [&, past, place] {
-      apply_step(step_plan{}, step_history<float, 1>{{1}, {past}, place}, four, {}, std::span<float>(x));
-      return 0;
-    };
-  };
-  check_refused(step(five, record), {"size of past = 5", "4"});
-  check_refused(step(four, long_record), {"size of record = 5", "4"});
 }

@@ -37,12 +37,12 @@ void check_trajectory(const golden::reference<double>& r, const std::string& nam
 
   const std::size_t count = r.file.tensors.at("sample/xT").shape[0];
   rows<double> x(start, count);
-  workspace<double> work(count, x.row_size());
+  workspace<double> work;
   const given_noise<double> noise{draws, count};
   stepper run(schedule, explicit_grid(1000, times), sampler, x, work, {.x0 = x0_clip{1}});
-  REQUIRE(run.steps() * start.size() == expected.size());
+  REQUIRE(run.stages() * start.size() == expected.size());
   while (!run.done()) {
-    const auto state = std::span(expected).subspan(run.step_index() * start.size(), start.size());
+    const auto state = std::span(expected).subspan(run.stage_index() * start.size(), start.size());
     run.step(predict, noise);
     CHECK(golden::error(start, state) <= 1e-10);  // the contract of the reference vectors in double
   }

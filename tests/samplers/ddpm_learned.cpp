@@ -110,9 +110,9 @@ TEST_CASE("A run with a learned variance goes with every transform and can be re
   const auto start = normals<float>(33);
   const auto whole = support::run(schedule, grid, ddpm_learned{}, learned, noise, start, 3, options);
   auto x = start;
-  workspace<float> work(3, 11, true);
+  workspace<float> work;
   stepper run(schedule, grid, ddpm_learned{}, rows<float>(std::span<float>(x), 3), work, options);
-  while (run.step_index() < 4) run.step(learned, noise);
+  while (run.stage_index() < 4) run.step(learned, noise);
   const auto state = run.save();
   run.step(learned, noise);
   run.restore(state);

@@ -18,10 +18,10 @@ struct no_noise {
 
 /// The result of a run of `count` samples that starts at x.
 template <class T, class Schedule, class Grid, class S, class P, class N>
-std::vector<T> run(const Schedule& schedule, const Grid& grid, S sampler, P predictor, N noise,
+std::vector<T> run(const Schedule& schedule, const Grid& grid, const S& sampler, P predictor, N noise,
                    std::vector<T> x, std::size_t count = 1, const diffusion::run_options& options = {}) {
-  diffusion::workspace<T> work(count, x.size() / count, diffusion::LearnedVarianceSampler<S>);
-  diffusion::sample(schedule, grid, std::move(sampler), predictor, noise,
+  diffusion::workspace<T> work;
+  diffusion::sample(schedule, grid, sampler, predictor, noise,
                     diffusion::rows<T>(std::span<T>(x), count), work, options);
   return x;
 }

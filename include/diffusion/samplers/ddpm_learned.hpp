@@ -11,13 +11,6 @@ enum class learned_variance {
   value,      ///< Σ = v
 };
 
-/// log Σ = offset + slope · v, or Σ = v where `is_log` is false.
-struct variance_map {
-  double offset = 0;
-  double slope = 1;
-  bool is_log = true;
-};
-
 /// Ancestral sampling with a learned variance per element. The predictor writes two values per element: rows
 /// hold first the mean's part, then v. The step to clean data adds no noise.
 struct ddpm_learned {
@@ -45,12 +38,6 @@ struct ddpm_learned {
     }
     detail::invalid("variance", static_cast<int>(variance), "a member of diffusion::learned_variance");
   }
-};
-
-/// A sampler whose noise is scaled per element by a second model output.
-template <class S>
-concept LearnedVarianceSampler = Sampler<S> && requires(const S& sampler, noise_level from, noise_level to) {
-  { sampler.variance_of(from, to) } -> std::same_as<variance_map>;
 };
 
 }  // namespace diffusion

@@ -1,0 +1,97 @@
+// Few-step methods and rectified flows: denoise, then noise again.
+
+#include "diffusion/samplers/consistency.hpp"
+
+#include <cmath>
+
+#include "diffusion/samplers/ddim.hpp"
+#include "diffusion/samplers/dpm_solver_multistep.hpp"
+#include "diffusion/samplers/flow_euler_ancestral.hpp"
+#include "diffusion/samplers/flow_heun.hpp"
+#include "diffusion/samplers/lcm.hpp"
+#include "diffusion/samplers/tcd.hpp"
+#include "methods.hpp"
+#include "schedules.hpp"
+
+namespace golden {
+
+namespace {
+
+namespace d = diffusion;
+
+template <class S>
+planner plan_of(S sampler) {
+  return [sampler = std::move(sampler)](const d::run_path& path) { return make_plan(path, sampler); };
+}
+
+/// Song et al.'s models: what the network returns is still noised at the schedule's σ_min.
+planner read_consistency(const record& options, const record& file) {
+  (void)options.flag("clip_denoised");  // a transform of x̂0
+  const d::consistency sampler{.sigma_min = file.object("schedule").number("sigma_min"),
+                               .s_noise = options.number("s_noise", 1)};
+  return [=](const d::run_path& path) {
+    // The levels that the files give for a step's end are those of the noise that is added.
+    const bool given_as_added = path.point(path.size()).level.sigma == 0;
+    return make_plan(path, d::consistency{.sigma_min = given_as_added ? 0 : sampler.sigma_min,
+                                          .s_noise = sampler.s_noise});
+  };
+}
+
+/// With what diffusers adds to α_down against a division by 0, which shows in the eleventh digit.
+planner read_flow_euler_ancestral(const record& options) {
+  const d::flow_euler_ancestral sampler{.eta = options.number("eta", 1),
+                                        .s_noise = options.number("s_noise", 1)};
+  return [=](const d::run_path& path) {
+    d::run_plan plan = make_plan(path, sampler);
+    for (auto& stage : plan.stages) {
+      const auto [alpha, sigma] = stage.to.level;
+      if (sigma == 0) continue;
+      constexpr double added = 1e-12;
+      const double down = sigma * (1 + sampler.eta * (sigma / stage.from.level.sigma - 1));
+      const double kept = down * alpha / (1 - down);
+      auto& now = stage.next.now;
+      now.x *= (1 - down) / (1 - down + added);
+      now.x0 *= (1 - down) / (1 - down + added);
+      now.noise = std::hypot(now.noise, sampler.s_noise * kept * std::sqrt(added) / (1 - down));
+    }
+    return plan;
+  };
+}
+
+}  // namespace
+
+std::optional<planner> read_consistency_method(const std::string& kind, const record& options,
+                                               const record& file, const method_context& context) {
+  const auto read_distilled = [&] {
+    (void)options.integer("original_steps", 1, context.train_steps, 50);  // of the grid
+    (void)options.flag("final_alpha_one", true);                          // of the levels
+  };
+  if (kind == "lcm") {
+    read_distilled();
+    return plan_of(d::lcm{.timestep_scaling = options.number("timestep_scaling", 10)});
+  }
+  if (kind == "tcd") {
+    read_distilled();
+    return plan_of(d::tcd{read_schedule(file.object("schedule")), options.number("eta", 0.3)});
+  }
+  if (kind == "consistency") {
+    (void)options.number("sigma_data");  // of the network's scalings, as in the next two
+    return read_consistency(options, file);
+  }
+  if (kind == "scm" || kind == "consistency_decoder") {
+    (void)options.number("sigma_data");
+    return plan_of(d::consistency{});
+  }
+  if (kind == "flow_lcm") return plan_of(d::consistency{});
+  if (kind == "flow_euler")
+    return options.flag("stochastic_sampling", false) ? plan_of(d::consistency{}) : plan_of(d::ddim{});
+  if (kind == "flow_euler_ancestral") return read_flow_euler_ancestral(options);
+  if (kind == "flow_heun") return plan_of(d::flow_heun{});
+  if (kind == "cogvideox_dpm") {  // SDE-DPM-Solver++(2M), midpoint; each step has two draws, the last is used
+    (void)options.flag("final_alpha_one", true);
+    return plan_of(d::dpm_solver_multistep{.eta = 1, .lower_order_final = false, .euler_at_final = true});
+  }
+  return std::nullopt;
+}
+
+}  // namespace golden

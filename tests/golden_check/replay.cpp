@@ -1,0 +1,152 @@
+#include "replay.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "diffusion/stepper.hpp"
+
+namespace golden {
+
+namespace {
+
+namespace d = diffusion;
+
+/// A run of the library with the noise of the file.
+class replay {
+ public:
+  explicit replay(const replayed_run& file)
+      : file_(file),
+        x_(file.x_init),
+        run_(file.plan, as_rows(x_, file.dims.count), work_, d::run_options{.x0 = file.transform}) {}
+  replay(const replay&) = delete;
+
+  [[nodiscard]] const array& x() const { return x_; }
+
+  void set_x(const array& x) {
+    d::run_state<double> state = run_.save();
+    state.x = x;
+    run_.restore(state);
+  }
+
+  /// The stages before evaluation k, which only add noise.
+  void approach(std::size_t k) {
+    if (k == 0 || file_.asks[k].step != file_.asks[k - 1].step) drawn_ = 0;
+    add_noise(k);
+  }
+  /// Those after the last evaluation, and what the peer does to its result.
+  void finish() {
+    add_noise(file_.asks.size() - 1);
+    for (double& x : x_) x = std::clamp(x, -file_.final_limit, file_.final_limit);
+  }
+  [[nodiscard]] d::noise_level level() const { return run_.current().eval.level; }
+
+  /// The stage of evaluation k; `predict(x, level, out)` is the model. Returns x̂0.
+  template <class F>
+  array ask(std::size_t k, F predict) {
+    auto model = d::predicts(file_.model.kind(),
+                             [&](d::rows<const double> x, d::path_point, d::rows<double> out) {
+                               predict(x, file_.asks[k].at, out);
+                               file_.model.convert(file_.asks[k].at, x, out);
+                             });
+    return advance(k, model, true);
+  }
+
+ private:
+  void add_noise(std::size_t k) {
+    auto nothing = [](d::rows<const double>, d::path_point, d::rows<double>) {};
+    while (!run_.done() && !run_.current().asks) advance(k, nothing);
+  }
+
+  template <class Model>
+  array advance(std::size_t k, Model& model, bool preview = false) {
+    run_.predict(model);
+    array x0(preview ? x_.size() : 0);
+    if (preview) run_.preview(as_rows(x0, file_.dims.count));
+    bool drew = false;
+    auto noise = [&](std::uint64_t sample, std::uint32_t, std::span<double> z) {
+      const std::span<const double> row = noise_row(k, sample);
+      std::copy(row.begin(), row.end(), z.begin());
+      drew = true;
+    };
+    run_.advance(noise);
+    if (drew) ++drawn_;
+    return x0;
+  }
+
+  [[nodiscard]] std::span<const double> noise_row(std::size_t k, std::uint64_t sample) const {
+    const std::vector<array>& noises = file_.asks[k].noises;
+    if (noises.empty())
+      throw malformed(file_.asks[k].path + ".noise: null or missing, but the step draws noise");
+    return as_rows(noises[std::min(drawn_, noises.size() - 1)],
+                   file_.dims.count)[static_cast<std::size_t>(sample)];
+  }
+
+  const replayed_run& file_;
+  array x_;
+  d::workspace<double> work_;
+  d::stepper<double> run_;
+  std::size_t drawn_ = 0;
+};
+
+}  // namespace
+
+void check_open_loop(const replayed_run& file, report& result) {
+  std::size_t asking = 0;
+  for (const auto& stage : file.plan.stages) asking += stage.asks;
+  if (asking != file.asks.size())
+    throw malformed("steps: " + std::to_string(file.asks.size()) + " evaluations recorded, the sampler makes " +
+                    std::to_string(asking));
+  replay run(file);
+  // A state that the file does not record comes from our own run: then x_in of a later evaluation resumes.
+  for (std::size_t k = 0; k < file.asks.size(); ++k) {
+    const recorded_ask& ask = file.asks[k];
+    run.approach(k);
+    if (file.compares_levels)
+      compare_level(ask.path + ".(a, s)", ask.at, run.level(), file.p, ask.rounding, result);
+    const bool recorded = !ask.model_output.empty();
+    if (!ask.x_in.empty()) {
+      if (k == 0 || !file.asks[k - 1].x_after.empty() || file.asks[k - 1].step == ask.step)
+        result.compare(ask.path + ".x before the model", ask.x_in, run.x(), at_least(of_open_loop(file.p), ask.rounding));
+      run.set_x(ask.x_in);
+    }
+    if (recorded) {
+      array output(ask.model_output.size());
+      file.predictor(as_rows(run.x(), file.dims.count), ask.at, as_rows(output, file.dims.count));
+      result.compare(ask.path + ".model_output", ask.model_output, output, of_model_output(file.p));
+    }
+    const array x0 = run.ask(k, [&](const auto& x, d::noise_level at, const auto& out) {
+      if (recorded)
+        std::copy(ask.model_output.begin(), ask.model_output.end(), out.data().begin());
+      else
+        file.predictor(x, at, out);
+    });
+    if (k + 1 == file.asks.size()) run.finish();
+    const tolerance allowed = at_least(of_open_loop(file.p), ask.rounding);
+    if (recorded && !ask.x0.empty() && file.compares_x0) result.compare(ask.path + ".x0", ask.x0, x0, allowed);
+    if (ask.x_after.empty()) continue;
+    result.compare(ask.path + ".x", ask.x_after, run.x(), allowed);
+    run.set_x(ask.x_after);
+  }
+  if (!file.asks.back().x_after.empty()) result.compare("x_final", file.x_final, file.asks.back().x_after, {});
+}
+
+void check_closed_loop(const replayed_run& file, report& result) {
+  replay run(file);
+  double largest_rounding = 0;
+  for (std::size_t k = 0; k < file.asks.size(); ++k) {
+    run.approach(k);
+    run.ask(k, file.predictor);
+    // What comes out of a step without a digit is rounding noise, from every implementation another.
+    if (file.asks[k].rounding > no_digits) {
+      if (file.asks[k].x_after.empty()) throw malformed(file.asks[k].path + ".x: missing");
+      run.set_x(file.asks[k].x_after);
+    } else {
+      largest_rounding = std::max(largest_rounding, file.asks[k].rounding);
+    }
+  }
+  run.finish();
+  result.compare("x_final in closed loop", file.x_final, run.x(),
+                 of_closed_loop(file.p, file.closed_loop_gain, file.steps, largest_rounding));
+}
+
+}  // namespace golden

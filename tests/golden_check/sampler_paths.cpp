@@ -1,0 +1,199 @@
+// The points that a planned sampler passes, and what a file recorded of its steps.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "diffusion/distilled_grid.hpp"
+#include "grids.hpp"
+#include "sampler.hpp"
+#include "schedules.hpp"
+#include "sigma_lists.hpp"
+
+namespace golden {
+
+namespace {
+
+namespace d = diffusion;
+
+bool is_one_of(const std::string& kind, std::initializer_list<std::string_view> kinds) {
+  return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+}
+
+/// The level of a state of the peer where its own σ has this value.
+using level_of_sigma = std::function<d::noise_level(double sigma)>;
+
+d::noise_level ve_level(double sigma) { return {1, sigma}; }
+d::noise_level vp_level(double sigma) {
+  const double alpha = 1 / std::sqrt(sigma * sigma + 1);
+  return {alpha, sigma * alpha};
+}
+d::noise_level flow_level(double sigma) { return {1 - sigma, sigma}; }
+
+/// Each σ once: two-stage kinds repeat all but the first and the last.
+std::vector<double> without_doubles(const std::vector<double>& sigmas) {
+  std::vector<double> once;
+  for (std::size_t i = 0; i < sigmas.size(); ++i)
+    if (i == 0 || sigmas[i] != sigmas[i - 1]) once.push_back(sigmas[i]);
+  return once;
+}
+
+d::run_path path_of(const std::vector<d::path_point>& points, const level_of_sigma& level) {
+  return d::run_path(std::span<const d::path_point>(points), [level](double noise_to_signal) {
+    return d::path_point{noise_to_signal, level(noise_to_signal)};
+  });
+}
+
+d::run_path path_of_sigmas(const record& file, const std::string& kind, report& result) {
+  const precision p = read_header(file);
+  const record timesteps = file.object("timesteps");
+  const record schedule = file.object("schedule");
+  const record options = file.object("sampler");
+  const std::vector<double> recorded = file.numbers("sigmas");
+  const sigma_grid grid = read_sigma_grid(
+      schedule, timesteps, {.kind = kind, .eta = options.number("eta", 1), .recorded = recorded});
+  if (recorded.size() != grid.sigmas.size())
+    file.fail("sigmas", std::to_string(recorded.size()) + " recorded, the grid has " +
+                            std::to_string(grid.sigmas.size()));
+  const int train_steps = schedule.integer("train_steps", 0, max_train_steps, 0);
+  for (std::size_t i = 0; i < recorded.size(); ++i)
+    result.compare("sigmas[" + std::to_string(i) + "]", recorded[i], grid.sigmas[i],
+                   of_sigma(p, recorded[i], train_steps));
+  if (timesteps.has("values")) {
+    const std::vector<double> values = timesteps.numbers("values");
+    result.compare("timesteps.values", values, grid.values, of_fractional_times(p));
+  }
+
+  const bool flow = kind.starts_with("flow_") || file.text("prediction") == "flow";
+  const bool vp = is_one_of(kind, {"dpm_solver_multistep", "dpm_solver_multistep_inverse",
+                                   "dpm_solver_singlestep", "unipc", "deis", "sa_solver"});
+  const bool inverted = flow && schedule.flag("invert_sigmas", false);
+  level_of_sigma level = flow ? flow_level : vp ? vp_level : ve_level;
+  if (inverted) level = [](double sigma) { return flow_level(1 - sigma); };
+  const bool two_stages = is_one_of(kind, {"heun", "dpm2", "dpm2_ancestral", "dpm_solver_sde", "flow_heun"});
+  std::vector<double> sigmas = two_stages ? without_doubles(grid.sigmas) : grid.sigmas;
+  // Diffusers' Euler makes n + 1 of them there, and stops at the last but one.
+  if (timesteps.has("interpolation") && timesteps.text("interpolation") == "log_linear") sigmas.pop_back();
+  std::vector<d::path_point> points;
+  for (std::size_t k = 0; k < sigmas.size(); ++k) {
+    const bool numbered = vp && k < grid.values.size();
+    points.push_back({numbered ? grid.values[k] : sigmas[k], level(sigmas[k])});
+  }
+  return path_of(points, flow ? level_of_sigma([](double s) { return flow_level(s / (1 + s)); })
+                         : vp ? vp_level
+                              : ve_level);
+}
+
+/// From time to time of a grid over a discrete schedule, then to its last level.
+d::run_path path_of_grid(const d::discrete_schedule<>& schedule, const d::time_grid& grid, bool last_is_clean) {
+  std::vector<d::path_point> points;
+  for (const auto& step : grid) points.push_back({double(step.from), schedule.level(step.from)});
+  points.push_back({0, schedule.level(last_is_clean ? 0 : 1)});
+  return d::run_path(points);
+}
+
+d::run_path path_of_steps(const record& file, const std::string& kind, report& result) {
+  const record timesteps = file.object("timesteps");
+  const record schedule = file.object("schedule");
+  const record options = file.object("sampler");
+  const std::vector<double> values = timesteps.numbers("values");
+  const bool last_is_clean = options.flag("final_alpha_one", kind != "pndm");
+  if (kind == "lcm" || kind == "tcd") {
+    const d::discrete_schedule<> discrete = read_schedule(schedule);
+    (void)timesteps.choice("spacing", {"distilled"});
+    const int n = timesteps.integer("steps", 1, discrete.steps());
+    const d::time_grid grid =
+        d::distilled_grid(discrete.steps(), options.integer("original_steps", 1, discrete.steps()), n,
+                          timesteps.number("strength", 1));
+    const std::vector<int> indices = indices_of(grid);
+    result.compare_exactly("timesteps.values", timesteps.integers("values", 0, discrete.steps() - 1), indices);
+    return path_of_grid(discrete, grid, kind == "lcm" && last_is_clean);
+  }
+  if (kind == "cogvideox_dpm") {
+    const d::discrete_schedule<> discrete = read_schedule(schedule);
+    return path_of_grid(discrete, read_grid(timesteps, discrete.steps()), last_is_clean);
+  }
+  if (kind == "scm" || kind == "ipndm") {
+    (void)schedule.choice("kind", {"trigflow", "ipndm_trig"});
+    const double sigma_data = options.number("sigma_data", 0.5);
+    const double pi = std::acos(-1.0);
+    const int n = timesteps.integer("steps", 1, max_train_steps);
+    std::vector<d::path_point> points;
+    for (int k = 0; k <= n; ++k) {
+      if (kind == "scm") {
+        // SANA-Sprint's angles: even steps from the largest to 0, or the given ones.
+        const double largest = timesteps.number("max_timesteps", pi / 2);
+        double t = k == n ? 0 : largest * (n - k) / n;
+        if (timesteps.has("intermediate_timesteps") && k == 1 && n == 2)
+          t = timesteps.number("intermediate_timesteps");
+        points.push_back({t, {std::cos(t), sigma_data * std::sin(t)}});
+      } else {
+        const double beta = k == n ? 0 : std::pow(std::sin((double(n - k) / n) * pi / 2), 2);
+        const double alpha = std::sqrt(1 - beta * beta);
+        points.push_back({std::atan2(beta, alpha) / pi * 2, {alpha, beta}});
+      }
+    }
+    std::vector<double> times;
+    for (const auto& point : points) times.push_back(point.t);
+    times.resize(values.size());
+    result.compare("timesteps.values", values, times, of_fractional_times(precision::f64));
+    return path_of(points, vp_level);
+  }
+  throw unsupported("sampler.kind \"" + kind + '"');
+}
+
+}  // namespace
+
+d::run_path read_path(const record& file, const std::string& kind, report& result) {
+  if (file.has("sigmas") && !file.numbers("sigmas").empty()) return path_of_sigmas(file, kind, result);
+  return path_of_steps(file, kind, result);
+}
+
+std::vector<recorded_ask> read_planned_asks(const record& file, const std::string& kind, shape dims) {
+  const bool by_call = file.choice("layout", {"call", "step"}) == "call";
+  const std::vector<record> objects = file.objects("steps");
+  std::vector<recorded_ask> asks;
+  const auto numbers = [&](const record& from, const char* key) {
+    return from.has(key) ? from.numbers(key, dims.size()) : array();
+  };
+  for (std::size_t k = 0; k < objects.size(); ++k) {
+    const record& step = objects[k];
+    const std::string path = "steps[" + std::to_string(k) + "]";
+    std::vector<array> noises;
+    if (step.has("noise")) noises.push_back(step.numbers("noise", dims.size()));
+    if (step.has("noises")) {
+      const std::size_t count = step.size("noises");
+      noises = step.matrix("noises", count, dims.size());
+      // Diffusers' CogVideoX-DPM draws twice and forgets the first.
+      if (kind == "cogvideox_dpm") noises.erase(noises.begin(), noises.end() - 1);
+    }
+    const auto add = [&](const record& from, const std::string& name) {
+      asks.push_back({.path = name,
+                      .step = k,
+                      .at = {from.number("a"), from.number("s")},
+                      .x_in = by_call ? array() : numbers(from, "x"),
+                      .model_output = numbers(from, "model_output"),
+                      .x_after = {},
+                      .x0 = numbers(from, "x0"),
+                      .noises = noises});
+    };
+    if (by_call) {
+      add(step, path);
+    } else {
+      const std::vector<record> evals = step.objects("evals");
+      for (std::size_t i = 0; i < evals.size(); ++i) {
+        add(evals[i], path + ".evals[" + std::to_string(i) + "]");
+        evals[i].refuse_unknown_keys();
+      }
+      if (evals.empty()) step.fail("evals", "expected at least one");
+    }
+    asks.back().x_after = numbers(step, "x");
+    step.inform({"t", "sigma", "sigma_next", "sigma_hat", "stage", "order", "model_input", "level_from", "level_to",
+                 "denoised", "pred_noised", "c_skip", "c_out", "c_in", "op"});
+    step.refuse_unknown_keys();
+  }
+  if (asks.empty()) file.fail("steps", "expected at least one");
+  return asks;
+}
+
+}  // namespace golden
