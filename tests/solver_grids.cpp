@@ -54,10 +54,10 @@ TEST_CASE("Solver grids are chained, fall and stay within the steps for every nu
       const auto size = static_cast<std::size_t>(n);
       check(fractional_linspace_grid(T, n), size);
       check(simple_grid(T, n), size);
-      check(open_linspace_grid(T, n), size);
       check(ddim_uniform_grid(T, n), static_cast<std::size_t>((T - 2) / (T / n) + 1));
       if (n == T) continue;
       check(sgm_uniform_grid(T, n), size);
+      check(open_linspace_grid(T, n), size);
       check(open_leading_grid(T, n), size);
       CHECK(sgm_uniform_grid(T, n)[0].from == T);
     }
@@ -82,7 +82,8 @@ TEST_CASE("Steps noisier than a limit are counted out") {
 
 TEST_CASE("Illegal solver grids are refused") {
   check_refused([] { return fractional_linspace_grid(10, 0); }, {"steps = 0", "[1, 10]"});
-  check_refused([] { return open_linspace_grid(10, 11); }, {"steps = 11", "[1, 10]"});
+  check_refused([] { return open_linspace_grid(10, 10); }, {"steps = 10", "[1, 9]"});
+  check_refused([] { return open_linspace_grid(1, 1); }, {"train_steps = 1", "at least 2"});
   check_refused([] { return sgm_uniform_grid(10, 10); }, {"steps = 10", "[1, 9]"});
   check_refused([] { return open_leading_grid(10, 10); }, {"steps = 10", "[1, 9]"});
   check_refused([] { return open_leading_grid(10, 4, 2); }, {"offset = 2", "[0, 1]"});

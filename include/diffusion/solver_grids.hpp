@@ -10,6 +10,14 @@ namespace diffusion {
 // Time grids that solvers in σ use beside those of time_grid.hpp. Times are t = 1 … T, 0 is clean data; grids
 // of double are for continuous().
 
+namespace detail {
+/// Of grids that leave out one time more than they have.
+inline void require_open_steps(int train_steps, int n) {
+  if (train_steps < 2) invalid("train_steps", train_steps, "at least 2");
+  if (n < 1 || n >= train_steps) invalid("steps", n, text("[1, ", train_steps - 1, "]"));
+}
+}  // namespace detail
+
 /// The given times, strictly decreasing: n + 1 of them make n steps, the last is the end of the run.
 [[nodiscard]] inline basic_time_grid<double> chained_grid(std::span<const double> times) {
   std::vector<interval<double>> steps;
@@ -27,8 +35,7 @@ namespace diffusion {
 
 /// The first n of n + 1 times evenly from T to 1, not rounded, then clean data ("sgm_uniform" of ComfyUI).
 [[nodiscard]] inline basic_time_grid<double> sgm_uniform_grid(int train_steps, int n) {
-  detail::require_steps(train_steps, n);
-  if (n == train_steps) detail::invalid("steps", n, detail::text("[1, ", train_steps - 1, "]"));
+  detail::require_open_steps(train_steps, n);
   std::vector<double> times = detail::linspace(train_steps, 1, n + 1);
   times.back() = 0;
   return chained_grid(times);
@@ -37,7 +44,7 @@ namespace diffusion {
 /// The first n of n + 1 times evenly from T to 1, rounded half to even, then clean data ("linspace" of the
 /// DPM-Solver family in diffusers).
 [[nodiscard]] inline time_grid open_linspace_grid(int train_steps, int n) {
-  detail::require_steps(train_steps, n);
+  detail::require_open_steps(train_steps, n);
   return detail::chain(
       n, [=](int k) { return 1 + detail::round_half_even(std::int64_t{n - k} * (train_steps - 1), n); });
 }
@@ -45,9 +52,8 @@ namespace diffusion {
 /// The first n of n + 1 times ⌊T/(n+1)⌋ apart, down to 1 + offset, then clean data ("leading" of the
 /// DPM-Solver family in diffusers). Does not reach T.
 [[nodiscard]] inline time_grid open_leading_grid(int train_steps, int n, int offset = 0) {
-  detail::require_steps(train_steps, n);
+  detail::require_open_steps(train_steps, n);
   const int stride = train_steps / (n + 1);
-  if (stride == 0) detail::invalid("steps", n, detail::text("[1, ", train_steps - 1, "]"));
   const int free = train_steps - 1 - n * stride;
   if (offset < 0 || offset > free) detail::invalid("offset", offset, detail::text("[0, ", free, "]"));
   return detail::chain(n, [=](int k) { return (n - k) * stride + offset + 1; });

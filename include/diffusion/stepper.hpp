@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "diffusion/ask_network.hpp"
 #include "diffusion/kernels/learned_noise.hpp"
 #include "diffusion/kernels/memory_step.hpp"
-#include "diffusion/predictor.hpp"
 #include "diffusion/random/normal.hpp"
 #include "diffusion/run_plan.hpp"
 #include "diffusion/x0_transform.hpp"
@@ -84,9 +84,8 @@ class stepper {
 
   /// Asks the network at the current stage, unless that only adds noise. Throws where its kind of prediction
   /// does not determine x_0.
-  template <class P>
-  requires(Predictor<P, T, Time> || Predictor<P, T, double> || Predictor<P, T, int>) void predict(
-      P& predictor) {
+  template <PathPredictor<T, Time> P>
+  void predict(P& predictor) {
     require_running();
     predicted_ = false;
     const run_stage& now = current();
@@ -103,12 +102,7 @@ class stepper {
         epsilon_map_ = epsilon_map(kind, told);
         x0_map_ = x0_map(epsilon_map_, now.from.level);
       }
-      if constexpr (Predictor<P, T, Time>)
-        predictor(x(), time_point<Time>{static_cast<Time>(now.eval.t), told}, output());
-      else if constexpr (Predictor<P, T, double>)
-        predictor(x(), now.eval, output());
-      else
-        predictor(x(), time_point<int>{whole(now.eval.t), told}, output());
+      detail::ask_network<Time>(predictor, x(), now.eval, output());
     }
     predicted_ = true;
   }
@@ -156,7 +150,7 @@ class stepper {
     predicted_ = false;
   }
 
-  template <class P, NoiseSource<T> N>
+  template <PathPredictor<T, Time> P, NoiseSource<T> N>
   void step(P& predictor, N& noise) {
     predict(predictor);
     advance(noise);
@@ -192,11 +186,6 @@ class stepper {
   }
   static bool draws_noise(const run_stage& stage) {
     return any_sum(stage, [](const step_coefficients& sum) { return sum.noise != 0; });
-  }
-  static int whole(double t) {
-    if (t != std::floor(t))
-      detail::invalid("t", t, "a whole number: this predictor takes time_point<int>, the run asks between");
-    return static_cast<int>(t);
   }
   void require_executable(const run_stage& stage) const {
     const auto finite = [](const step_coefficients& c) {

@@ -69,12 +69,13 @@ class trace {
     traced x0;       ///< x̂0 after its transform
     traced epsilon;  ///< ε̂ as the network has it, before the transform
   };
-  /// Asks the network about x at the given point. x now stands for the state that the network has seen.
+  /// Asks the network about x at the given point. x now stands for the state that the network has seen. A
+  /// statement of its own: x() and noise() are those of the stage that it begins.
   prediction ask(traced& x, const path_point& at) {
     if (!is_state(x)) move(x, at, false);
     if (stages_.back().asks) move(x, at, false);
     stages_.back().asks = true;
-    stages_.back().eval = at;
+    stages_.back().from = stages_.back().eval = at;  // x counts as a state of that level
     x = traced(id_of(state));
     return {traced(id_of(x0)), traced(id_of(epsilon))};
   }

@@ -40,7 +40,25 @@ d::run_plan read_plan(const record& file, const record& options, const std::stri
 
 /// What rounding alone may do to x̂0 and to the state in the stage of a file's evaluation.
 double rounding_of(const replayed_run& file, d::noise_level from) {
-  return x0_rounding(file.p, file.model.kind(), from.alpha);
+  return x0_rounding(file.p, file.model.kind(), from);
+}
+
+/// EDM's ablation sampler takes √(σ̂² - σ²) after a round trip from σ to t and back. Where that ends a few last bits
+/// above σ, it adds noise that its file does not record, √(2 · 16 · 2⁻⁵³) σ at most: the difference between the end
+/// of one step and the start of the next.
+void add_unrecorded_noise(replayed_run& run) {
+  const double limit = std::sqrt(32 * unit_rounding(run.p));
+  for (std::size_t k = 1; k < run.asks.size(); ++k) {
+    recorded_ask& ask = run.asks[k];
+    if (run.asks[k - 1].x_after.empty() || ask.x_in.empty()) continue;
+    array difference(ask.x_in.size());
+    double largest = 0;
+    for (std::size_t i = 0; i < difference.size(); ++i) {
+      difference[i] = ask.x_in[i] - run.asks[k - 1].x_after[i];
+      largest = std::max(largest, std::abs(difference[i]));
+    }
+    if (largest <= limit * 6 * run.plan.stages[k].from.level.sigma) ask.unrecorded = difference;
+  }
 }
 
 replayed_run read_run(const record& file, const std::string& kind, report& result) {
@@ -79,7 +97,11 @@ replayed_run read_run(const record& file, const std::string& kind, report& resul
     run.plan = read_plan(file, options, kind, result);
     run.asks = read_planned_asks(file, kind, dims);
     for (recorded_ask& ask : run.asks) ask.rounding = rounding_of(run, ask.at);
+    // Of denoising-diffusion-pytorch, whose network's output is x̂0, recorded after clipping.
+    if (options.flag("clip_denoised", false) && file.text("peer").starts_with("denoising-diffusion-pytorch@"))
+      run.output_limit = 1;
     if (options.flag("clip_final", false)) run.final_limit = 1;
+    if (kind == "edm_ablation") add_unrecorded_noise(run);
     // Where churn is added after the evaluation, the peer's x̂0 is one of a state that the model has not seen.
     run.compares_x0 = options.flag("churn_before_eval", true);
   }

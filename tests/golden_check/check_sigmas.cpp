@@ -6,6 +6,7 @@
 #include "diffusion/schedules/continuous.hpp"
 #include "diffusion/schedules/flow.hpp"
 #include "diffusion/schedules/shifted_cosine.hpp"
+#include "diffusion/schedules/training_sigmas.hpp"
 #include "families.hpp"
 #include "grids.hpp"
 #include "schedules.hpp"
@@ -194,6 +195,47 @@ void check_noise_schedule_sigmas(const record& file, report& result) {
     return check_list(file, list, p, result);
   }
   check_list(file, read_plain(file, kind.starts_with("edm_") ? kind.substr(4) : kind), p, result);
+}
+
+void check_training_sigmas(const record& file, report& result) {
+  (void)file.choice("kind", {"inverse_cdf"});
+  const precision p = read_header(file);
+  const values uniform = file.numbers("u");
+  const values normal = file.numbers("normal", uniform.size());
+  const std::vector<record> maps = file.objects("maps");
+  file.refuse_unknown_keys();
+  for (const record& map : maps) {
+    const std::string name =
+        map.choice("distribution", {"log_normal", "log_logistic", "log_uniform", "v_diffusion",
+                                    "cosine_interpolated", "split_log_normal"});
+    const record params = map.object("params");
+    const d::sigma_range range{params.number("min_value", 1e-3), params.number("max_value", 1e3)};
+    const values expected = map.numbers("sigma", uniform.size());
+    map.refuse_unknown_keys();
+    values found;
+    if (name == "log_normal") {
+      // The peer keeps u off 0 and 1.
+      const d::log_normal_sigmas sigmas{params.number("loc"), params.number("scale")};
+      found = mapped(uniform, [&](double u) { return sigmas(u * (1 - 2e-7) + 1e-7); });
+    } else if (name == "split_log_normal") {
+      const d::split_log_normal_sigmas sigmas{params.number("loc"), params.number("scale_1"),
+                                              params.number("scale_2")};
+      for (std::size_t i = 0; i < uniform.size(); ++i)
+        found.push_back(sigmas.of_normal(normal[i], uniform[i]));
+    } else if (name == "log_logistic") {
+      found = mapped(uniform, d::log_logistic_sigmas{params.number("loc"), params.number("scale"), range});
+    } else if (name == "log_uniform") {
+      found = mapped(uniform, d::log_uniform_sigmas{range});
+    } else if (name == "v_diffusion") {
+      found = mapped(uniform, d::v_diffusion_sigmas{params.number("sigma_data"), range});
+    } else {
+      found = mapped(uniform, d::shifted_cosine_sigmas{params.number("image_d"), params.number("noise_d_low"),
+                                                       params.number("noise_d_high"),
+                                                       params.number("sigma_data"), range});
+    }
+    params.refuse_unknown_keys();
+    result.compare(name, expected, found, of_table(p));
+  }
 }
 
 }  // namespace golden

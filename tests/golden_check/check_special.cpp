@@ -311,7 +311,7 @@ void check_score_sde_vp(const record& file, report& result) {
                         .x0 = {},
                         .noises = {step.numbers("noise", read.dims.size())}});
     const recorded_ask& ask = run.asks.back();
-    run.asks.back().rounding = x0_rounding(read.p, read.model.kind(), ask.at.alpha);
+    run.asks.back().rounding = x0_rounding(read.p, read.model.kind(), ask.at);
     if (k < times.size()) {
       result.compare(ask.path + ".t", step.number("t"), times[k], of_fractional_times(read.p));
       array mean = ask.x_after;

@@ -18,6 +18,8 @@ void check_p_mean_variance(const record& file, report& result);
 void check_embedding(const record& file, report& result);
 void check_random_numbers(const record& file, report& result);
 void check_sampler(const record& file, report& result);
+void check_noise_schedule_sigmas(const record& file, report& result);
+void check_training_sigmas(const record& file, report& result);
 
 /// Reads `dtype` and marks the keys that only say where a file comes from.
 [[nodiscard]] precision read_header(const record& file);

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <functional>
 
+#include "diffusion/solver_grids.hpp"
+
 namespace golden {
 
 namespace {
@@ -30,6 +32,8 @@ std::vector<double> positions_of(const grid_request& request) {
   const int train_steps = request.train_steps;
   std::vector<double> positions;
   if (request.spacing == "linspace") append_evenly(positions, 0, train_steps - 1, n);
+  if (request.spacing == "open linspace")
+    append_evenly(positions, double(train_steps - 1) / n, train_steps - 1, n);
   if (request.spacing == "trailing")
     append_evenly(positions, double(train_steps) / n - 1, train_steps - 1, n);
   if (request.spacing == "respaced" && !request.respacing.starts_with("ddim")) {
@@ -57,6 +61,9 @@ diffusion::time_grid exact_grid(const grid_request& request, const std::vector<i
   const int train_steps = request.train_steps;
   const std::string& spacing = request.spacing;
   if (spacing == "leading") return diffusion::leading_grid(train_steps, request.steps, request.offset);
+  if (spacing == "open leading")
+    return diffusion::open_leading_grid(train_steps, request.steps, request.offset);
+  if (spacing == "open linspace") return diffusion::open_linspace_grid(train_steps, request.steps);
   if (spacing == "linspace") return diffusion::linspace_grid(train_steps, request.steps);
   if (spacing == "trailing") return diffusion::trailing_grid(train_steps, request.steps);
   if (spacing == "full") return diffusion::full_grid(train_steps);

@@ -34,6 +34,8 @@ void check(const record& file, report& result) {
   if (family == "embedding") return check_embedding(file, result);
   if (family == "rng") return check_random_numbers(file, result);
   if (family == "sampler") return check_sampler(file, result);
+  if (family == "noise_schedule_sigmas") return check_noise_schedule_sigmas(file, result);
+  if (family == "training_sigmas") return check_training_sigmas(file, result);
   throw unsupported("family \"" + family + '"');
 }
 

@@ -32,9 +32,9 @@ planner read_unipc(const record& options) {
   };
 }
 
-planner read_deis(const record& options, const method_context& context) {
+planner read_deis(const record& options) {
   const d::deis method{.order = options.integer("solver_order", 1, 3),
-                       .lower_order_final = options.flag("lower_order_final") && context.steps < 15};
+                       .lower_order_final = options.flag("lower_order_final")};
   return [method](const d::run_path& path) { return method.plan(path); };
 }
 
@@ -111,7 +111,7 @@ planner read_ipndm() {
 std::optional<planner> read_multistep_method(const std::string& kind, const record& options,
                                              const record& file, const method_context& context) {
   if (kind == "unipc") return read_unipc(options);
-  if (kind == "deis") return read_deis(options, context);
+  if (kind == "deis") return read_deis(options);
   if (kind == "sa_solver") return read_sa_solver(options, file, context);
   if (kind == "pndm") return read_pndm(options, context);
   if (kind == "ipndm") return read_ipndm();

@@ -88,6 +88,12 @@ class replay {
   std::size_t drawn_ = 0;
 };
 
+/// What the peer's network returns.
+void predict(const replayed_run& file, d::rows<const double> x, d::noise_level at, d::rows<double> out) {
+  file.predictor(x, at, out);
+  for (double& value : out.data()) value = std::clamp(value, -file.output_limit, file.output_limit);
+}
+
 }  // namespace
 
 void check_open_loop(const replayed_run& file, report& result) {
@@ -101,24 +107,26 @@ void check_open_loop(const replayed_run& file, report& result) {
   for (std::size_t k = 0; k < file.asks.size(); ++k) {
     const recorded_ask& ask = file.asks[k];
     run.approach(k);
-    if (file.compares_levels)
+    // The largest angle of SANA-Sprint, 1.5708, lies beyond a right one: there α is negative, and ours 0.
+    if (file.compares_levels && ask.at.alpha >= 0)
       compare_level(ask.path + ".(a, s)", ask.at, run.level(), file.p, ask.rounding, result);
     const bool recorded = !ask.model_output.empty();
     if (!ask.x_in.empty()) {
-      if (k == 0 || !file.asks[k - 1].x_after.empty() || file.asks[k - 1].step == ask.step)
+      if (ask.unrecorded.empty() &&
+          (k == 0 || !file.asks[k - 1].x_after.empty() || file.asks[k - 1].step == ask.step))
         result.compare(ask.path + ".x before the model", ask.x_in, run.x(), at_least(of_open_loop(file.p), ask.rounding));
       run.set_x(ask.x_in);
     }
     if (recorded) {
       array output(ask.model_output.size());
-      file.predictor(as_rows(run.x(), file.dims.count), ask.at, as_rows(output, file.dims.count));
+      predict(file, as_rows(run.x(), file.dims.count), ask.at, as_rows(output, file.dims.count));
       result.compare(ask.path + ".model_output", ask.model_output, output, of_model_output(file.p));
     }
     const array x0 = run.ask(k, [&](const auto& x, d::noise_level at, const auto& out) {
       if (recorded)
         std::copy(ask.model_output.begin(), ask.model_output.end(), out.data().begin());
       else
-        file.predictor(x, at, out);
+        predict(file, x, at, out);
     });
     if (k + 1 == file.asks.size()) run.finish();
     const tolerance allowed = at_least(of_open_loop(file.p), ask.rounding);
@@ -135,7 +143,12 @@ void check_closed_loop(const replayed_run& file, report& result) {
   double largest_rounding = 0;
   for (std::size_t k = 0; k < file.asks.size(); ++k) {
     run.approach(k);
-    run.ask(k, file.predictor);
+    if (!file.asks[k].unrecorded.empty()) {
+      array x = run.x();
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] += file.asks[k].unrecorded[i];
+      run.set_x(x);
+    }
+    run.ask(k, [&](const auto& x, d::noise_level at, const auto& out) { predict(file, x, at, out); });
     // What comes out of a step without a digit is rounding noise, from every implementation another.
     if (file.asks[k].rounding > no_digits) {
       if (file.asks[k].x_after.empty()) throw malformed(file.asks[k].path + ".x: missing");

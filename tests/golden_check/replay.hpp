@@ -20,6 +20,7 @@ struct recorded_ask {
   array x_in, model_output;    ///< that state, and what the model returned
   array x_after, x0;           ///< the state after the stage, and the predicted clean sample
   std::vector<array> noises;   ///< what the whole step drew, in order
+  array unrecorded{};           ///< what the peer added to the state before, beside its noise
   double rounding = 0;         ///< relative, what rounding alone may do to x̂0 and to the state
 };
 
@@ -37,6 +38,7 @@ struct replayed_run {
   std::size_t steps = 0;  ///< of the peer
   bool compares_x0 = true;
   bool compares_levels = true;
+  double output_limit = std::numeric_limits<double>::infinity();  ///< the peer's network clamps its output to ±this
   double final_limit = std::numeric_limits<double>::infinity();  ///< the peer clamps its result to ±this
 };
 

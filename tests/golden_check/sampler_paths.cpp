@@ -6,6 +6,7 @@
 
 #include "diffusion/distilled_grid.hpp"
 #include "grids.hpp"
+#include "pndm_path.hpp"
 #include "sampler.hpp"
 #include "schedules.hpp"
 #include "sigma_lists.hpp"
@@ -56,9 +57,13 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
     file.fail("sigmas", std::to_string(recorded.size()) + " recorded, the grid has " +
                             std::to_string(grid.sigmas.size()));
   const int train_steps = schedule.integer("train_steps", 0, max_train_steps, 0);
+  // Between its ends a list has the rounding of both.
+  double smallest = recorded.front();
+  for (const double sigma : recorded)
+    if (sigma > 0) smallest = std::min(smallest, sigma);
   for (std::size_t i = 0; i < recorded.size(); ++i)
     result.compare("sigmas[" + std::to_string(i) + "]", recorded[i], grid.sigmas[i],
-                   of_sigma(p, recorded[i], train_steps));
+                   of_sigma(p, recorded[i], smallest, train_steps));
   if (timesteps.has("values")) {
     const std::vector<double> values = timesteps.numbers("values");
     result.compare("timesteps.values", values, grid.values, of_fractional_times(p));
@@ -71,9 +76,16 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
   level_of_sigma level = flow ? flow_level : vp ? vp_level : ve_level;
   if (inverted) level = [](double sigma) { return flow_level(1 - sigma); };
   const bool two_stages = is_one_of(kind, {"heun", "dpm2", "dpm2_ancestral", "dpm_solver_sde", "flow_heun"});
-  std::vector<double> sigmas = two_stages ? without_doubles(grid.sigmas) : grid.sigmas;
+  // Having been compared, the recorded list is the one to step along: the open loop is about the steps.
+  std::vector<double> sigmas = two_stages ? without_doubles(recorded) : recorded;
   // Diffusers' Euler makes n + 1 of them there, and stops at the last but one.
   if (timesteps.has("interpolation") && timesteps.text("interpolation") == "log_linear") sigmas.pop_back();
+  if (kind == "karras_ve") {  // listed from the cleanest, without the end
+    std::reverse(sigmas.begin(), sigmas.end());
+    sigmas.push_back(0);
+  }
+  // EDM's ablation sampler may scale its states, as a variance preserving process.
+  if (kind == "edm_ablation" && options.text("scaling") == "vp") level = vp_level;
   std::vector<d::path_point> points;
   for (std::size_t k = 0; k < sigmas.size(); ++k) {
     const bool numbered = vp && k < grid.values.size();
@@ -88,8 +100,30 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
 d::run_path path_of_grid(const d::discrete_schedule<>& schedule, const d::time_grid& grid, bool last_is_clean) {
   std::vector<d::path_point> points;
   for (const auto& step : grid) points.push_back({double(step.from), schedule.level(step.from)});
-  points.push_back({0, schedule.level(last_is_clean ? 0 : 1)});
+  const int last = last_is_clean ? 0 : 1;
+  points.push_back({double(last), schedule.level(last)});
   return d::run_path(points);
+}
+
+/// Diffusers' list of evaluations of PNDM: the second time twice, or a Runge-Kutta start of three steps, of which each
+/// has four evaluations in two pairs, half a stride apart.
+std::vector<int> pndm_indices(const std::vector<int>& descending, int stride, bool halved) {
+  std::vector<int> indices;
+  if (!halved) {
+    for (std::size_t k = 0; k < descending.size(); ++k)
+      indices.insert(indices.end(), k == 1 ? 2 : 1, descending[k]);
+    return indices;
+  }
+  if (descending.size() < 4) throw unsupported("timesteps.steps below 4 with a Runge-Kutta start");
+  // The first four points and the middles between them, from the cleanest, each twice but for the ends.
+  std::vector<int> doubled;
+  for (std::size_t k = 4; k-- > 0;)
+    for (const int t : {descending[k], descending[k] + stride / 2}) doubled.insert(doubled.end(), 2, t);
+  doubled.erase(doubled.end() - 3, doubled.end());
+  doubled.erase(doubled.begin());
+  indices.assign(doubled.rbegin(), doubled.rend());
+  indices.insert(indices.end(), descending.begin() + 3, descending.end());
+  return indices;
 }
 
 d::run_path path_of_steps(const record& file, const std::string& kind, report& result) {
@@ -109,9 +143,28 @@ d::run_path path_of_steps(const record& file, const std::string& kind, report& r
     result.compare_exactly("timesteps.values", timesteps.integers("values", 0, discrete.steps() - 1), indices);
     return path_of_grid(discrete, grid, kind == "lcm" && last_is_clean);
   }
+  if (kind == "pndm") {
+    const d::discrete_schedule<> discrete = read_schedule(schedule);
+    const int n = timesteps.integer("steps", 1, discrete.steps());
+    const bool halved = !options.flag("skip_prk_steps");
+    const d::time_grid grid = make_grid({.spacing = timesteps.text("spacing"),
+                                         .train_steps = discrete.steps(),
+                                         .steps = n,
+                                         .offset = timesteps.integer("offset", 0, discrete.steps(), 0)},
+                                        {});
+    const std::vector<int> indices = timesteps.integers("values", 0, discrete.steps() - 1);
+    result.compare_exactly("timesteps.values", indices,
+                           pndm_indices(indices_of(grid), discrete.steps() / n, halved));
+    return pndm_path(discrete, indices, n, halved, last_is_clean);
+  }
   if (kind == "cogvideox_dpm") {
     const d::discrete_schedule<> discrete = read_schedule(schedule);
     return path_of_grid(discrete, read_grid(timesteps, discrete.steps()), last_is_clean);
+  }
+  if (kind == "consistency_decoder") {  // two fixed times, then clean
+    (void)timesteps.choice("spacing", {"fixed"});
+    const d::discrete_schedule<> discrete = read_schedule(schedule);
+    return path_of_grid(discrete, d::explicit_grid(discrete.steps(), std::vector{1009, 513}), true);
   }
   if (kind == "scm" || kind == "ipndm") {
     (void)schedule.choice("kind", {"trigflow", "ipndm_trig"});
@@ -126,7 +179,7 @@ d::run_path path_of_steps(const record& file, const std::string& kind, report& r
         double t = k == n ? 0 : largest * (n - k) / n;
         if (timesteps.has("intermediate_timesteps") && k == 1 && n == 2)
           t = timesteps.number("intermediate_timesteps");
-        points.push_back({t, {std::cos(t), sigma_data * std::sin(t)}});
+        points.push_back({t, {std::max(std::cos(t), 0.0), sigma_data * std::sin(t)}});
       } else {
         const double beta = k == n ? 0 : std::pow(std::sin((double(n - k) / n) * pi / 2), 2);
         const double alpha = std::sqrt(1 - beta * beta);
@@ -153,6 +206,7 @@ std::vector<recorded_ask> read_planned_asks(const record& file, const std::strin
   const bool by_call = file.choice("layout", {"call", "step"}) == "call";
   const std::vector<record> objects = file.objects("steps");
   std::vector<recorded_ask> asks;
+  const bool scaled = kind == "edm_ablation" && file.object("sampler").text("scaling") == "vp";
   const auto numbers = [&](const record& from, const char* key) {
     return from.has(key) ? from.numbers(key, dims.size()) : array();
   };
@@ -168,10 +222,16 @@ std::vector<recorded_ask> read_planned_asks(const record& file, const std::strin
       if (kind == "cogvideox_dpm") noises.erase(noises.begin(), noises.end() - 1);
     }
     const auto add = [&](const record& from, const std::string& name) {
+      d::noise_level at{from.number("a"), from.number("s")};
+      array x_in = by_call ? array() : numbers(from, "x");
+      if (scaled) {  // the model saw the state without its scale
+        at = vp_level(at.sigma);
+        for (double& x : x_in) x *= at.alpha;
+      }
       asks.push_back({.path = name,
                       .step = k,
-                      .at = {from.number("a"), from.number("s")},
-                      .x_in = by_call ? array() : numbers(from, "x"),
+                      .at = at,
+                      .x_in = x_in,
                       .model_output = numbers(from, "model_output"),
                       .x_after = {},
                       .x0 = numbers(from, "x0"),

@@ -139,6 +139,7 @@ std::vector<recorded_ask> read_stepwise_asks(const record& file, const sampler_o
                       numbers("x", dims.size()),
                       numbers("x0", dims.size()),
                       {},
+                      {},
                       rounding};
     if (step.has("noise")) read.noises.push_back(step.numbers("noise", dims.size()));
     if (record_every == 1 && (read.x_after.empty() || read.model_output.empty()))

@@ -51,12 +51,15 @@ enum class precision { f64, f32 };
 /// too.
 [[nodiscard]] inline tolerance of_sigmas(precision p) { return {p == precision::f64 ? 4e-15 : base_tolerance(p), 0, true}; }
 
-/// One σ of a list whose ends are from a table of `train_steps` ᾱ, or from exp(…) - 1, the peers subtract from 1: 2⁻⁵³ over 1-ᾱ = σ²/(1+σ²) is
-/// the rounding of ᾱ, and there are as many products as steps. The library sums logarithms instead.
-[[nodiscard]] inline tolerance of_sigma(precision p, double sigma, int train_steps) {
+/// One σ of a list down to `smallest`, whose ends are from a table of `train_steps` ᾱ, or from exp(…) - 1. The peers subtract from 1:
+/// 2⁻⁵³ over 1-ᾱ = σ²/(1+σ²) is the rounding of ᾱ. ᾱ has as many roundings as factors, that of a last 1-β = 0.001 is
+/// 1000 times as large, and that of an exponent counts as many times as it is large. The library sums logarithms.
+[[nodiscard]] inline tolerance of_sigma(precision p, double sigma, double smallest, int train_steps) {
   tolerance allowed = of_sigmas(p);
-  const double lost = sigma > 0 ? (1 + sigma * sigma) / (sigma * sigma) : 0;
-  if (p == precision::f64) allowed.relative += unit_rounding(p) * (lost + train_steps);
+  if (p == precision::f32) return allowed;
+  const double lost = (1 + smallest * smallest) / (smallest * smallest) + 8 * std::log1p(sigma * sigma);
+  const double products = train_steps > 0 ? train_steps + 1000 : 0;
+  allowed.relative += unit_rounding(p) * (lost + products);
   return allowed;
 }
 
@@ -73,11 +76,11 @@ enum class precision { f64, f32 };
 }
 
 /// Exception 1: x̂0 = (x - σ ε)/α from ε or score prediction. The rounding of the numerator, u for each of its
-/// terms and operations (8 in all), is divided by α. In f64 that exceeds 1e-9 from α < 9e-7 on: cosine
-/// schedules of more than 5e4 steps, and continuous time t = 1, where α = 6e-17 and x̂0 has no correct digit.
-[[nodiscard]] inline double x0_rounding(precision p, diffusion::prediction kind, double alpha) {
+/// terms and operations (8 in all), is relative to the state, √(α² + σ²), and divided by α. In f64 it exceeds 1e-12
+/// from σ/α > 1100 on, and has no correct digit at continuous time t = 1, where α = 6e-17.
+[[nodiscard]] inline double x0_rounding(precision p, diffusion::prediction kind, diffusion::noise_level level) {
   const bool divides = kind == diffusion::prediction::epsilon || kind == diffusion::prediction::score;
-  return divides ? 8 * unit_rounding(p) / alpha : 0;
+  return divides ? 8 * unit_rounding(p) * std::hypot(level.alpha, level.sigma) / level.alpha : 0;
 }
 
 /// Exception 2: ε̂ = (x - α x̂0)/σ, the same near clean data.

@@ -106,7 +106,7 @@ TEST_CASE(
   const noise_level from{0.2, 0.9};
   const noise_level to{0.5, 0.8};
   const auto z = draw(brownian_normal(7), 5, from, to, 500);
-  for (const std::size_t size : {1, 2, 127, 128, 129, 300}) {
+  for (const std::size_t size : {1U, 2U, 127U, 128U, 129U, 300U}) {
     const auto part = draw(brownian_normal(7), 5, from, to, size);
     support::check_identical(part,
                              std::vector<double>(z.begin(), z.begin() + static_cast<std::ptrdiff_t>(size)));

@@ -1,5 +1,6 @@
 #include "diffusion/samplers/deis.hpp"
 
+#include "diffusion/samplers/dpm_solver_multistep.hpp"
 #include "diffusion/samplers/sa_solver.hpp"
 #include "support/check.hpp"
 #include "support/plan.hpp"
@@ -56,7 +57,20 @@ TEST_CASE("DEIS has its order where the start does not limit it, and order 2 whe
     CHECK(order(method, k == 3 ? 640 : 160, 0.3) >= std::min(k, 2) - 0.2);
   }
   CHECK(order(deis{.order = 2, .lower_order_final = false}, 80, 0) == Approx(2).margin(0.2));
-  CHECK(order(deis{.order = 4}, 160, -1) == Approx(2).margin(0.2));  // by the last step
+}
+
+TEST_CASE("DEIS lowers its order at the end of runs below 15 steps, if it is to") {
+  for (const int n : {14, 15})
+    for (const bool lower : {true, false}) {
+      const run_plan plan =
+          make_plan(run_path(support::vp_points(-6, 5, n)), deis{.order = 3, .lower_order_final = lower});
+      const auto past_of = [&](int k) {
+        return plan.stages[static_cast<std::size_t>(n - k)].next.past.size();
+      };
+      CHECK(past_of(1) == (n < 15 && lower ? 0 : 2));
+      CHECK(past_of(2) == (n < 15 && lower ? 1 : 2));
+      CHECK(past_of(3) == 2);
+    }
 }
 
 TEST_CASE("DEIS is the noise form of SA-Solver without noise and corrector") {
@@ -67,6 +81,13 @@ TEST_CASE("DEIS is the noise form of SA-Solver without noise and corrector") {
     CHECK(run_on(make_plan(path, deis{.order = k}), support::mixture{}, 0.7) ==
           run_on(make_plan(path, other), support::mixture{}, 0.7));
   }
+}
+
+TEST_CASE("DEIS of order 2 is the noise form of DPM-Solver 2M of type heun") {
+  const run_path path(support::vp_points(-6, 5, 9));
+  const dpm_solver_multistep other{.form = dpm_solver_form::noise, .type = dpm_solver_type::heun};
+  CHECK(run_on(make_plan(path, deis{.order = 2}), support::mixture{}, 0.7) ==
+        Approx(run_on(make_plan(path, other), support::mixture{}, 0.7)).epsilon(1e-13));
 }
 
 TEST_CASE("DEIS keeps the marginals, remembers order - 1 vectors and asks once per step") {

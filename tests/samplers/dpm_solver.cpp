@@ -92,6 +92,17 @@ TEST_CASE("The noise of two steps of the SDE is that of both together") {
     }
 }
 
+TEST_CASE("The noise of a short step has variance 2 η σ² per unit of the half log-SNR") {
+  const double h = 1e-6;
+  for (const auto form : {dpm_solver_form::data, dpm_solver_form::noise})
+    for (const double eta : {0.5, 1.0}) {
+      const noise_level near = after(h);
+      const double noise = detail::integrate(start, near, form, eta).noise;
+      // Higher terms are of order η h, the rounding of h itself 1e-16/h.
+      CHECK(noise * noise / (2 * eta * near.sigma * near.sigma * h) == Approx(1).epsilon(4 * h));
+    }
+}
+
 TEST_CASE("Predictions at an infinite distance or at the same level have no weight") {
   const detail::dpm_integral i = detail::integrate(start, end, dpm_solver_form::data, 0);
   const noise_level near = after(-0.4);

@@ -3,6 +3,7 @@
 #include "diffusion/distilled_grid.hpp"
 #include "diffusion/schedules/log_snr.hpp"
 #include "diffusion/schedules/quadratic.hpp"
+#include "diffusion/schedules/zero_terminal_snr.hpp"
 #include "support/check.hpp"
 #include "support/plan.hpp"
 
@@ -72,6 +73,17 @@ TEST_CASE("TCD works on continuous time, where eta 1 noises the predicted data")
                                              continuous.level(0.75 * 0.4), continuous.level(0.4));
   CHECK(plan.stages[0].next.now.x == expected.x);
   CHECK(plan.stages[0].next.now.noise == expected.noise);
+}
+
+TEST_CASE("TCD starts from zero SNR, also in a single step") {
+  const auto zero = rescale_zero_terminal_snr(schedule);
+  for (const int n : {1, 2}) {
+    const run_path path(zero, distilled_grid(1000, 50, n));
+    const auto states = support::marginals_of(make_plan(path, tcd{zero}));
+    CHECK(path.point(0).level.alpha == 0);
+    CHECK(states.front().x0 == Approx(path.point(1).level.alpha).epsilon(16 * roundoff<>));
+    CHECK(states.front().deviation() == Approx(path.point(1).level.sigma).margin(16 * roundoff<>));
+  }
 }
 
 TEST_CASE("TCD refuses eta outside [0, 1]") {

@@ -8,12 +8,12 @@ using support::check_close;
 using support::check_refused;
 
 TEST_CASE("The EDM discretisations vp and ve reach their ends") {
-  for (const double eps_s : {1e-3, 0.1}) {
-    const std::vector<double> vp = edm_vp_sigmas(7, {0.01, 60}, eps_s);
-    CHECK(vp.front() == Approx(60).epsilon(1e-13));
-    CHECK(vp.back() ==
-          Approx(0.01).epsilon(1e-11));  // β_min is a difference of numbers near 4, and eps_s divides
-  }
+  const std::vector<double> vp = edm_vp_sigmas(7, {0.01, 60});
+  CHECK(vp.front() == Approx(60).epsilon(1e-13));
+  CHECK(vp.back() == Approx(0.01).epsilon(1e-12));  // ln(1+σ²) = 1e-4 is a sum; β_min a difference of 8 and 8
+  const std::vector<double> late = edm_vp_sigmas(7, {0.5, 60}, 0.1);
+  CHECK(late.front() == Approx(60).epsilon(1e-13));
+  CHECK(late.back() == Approx(0.5).epsilon(1e-13));
   check_close(edm_ve_sigmas(3, {0.5, 8}), std::vector{8.0, 2.0, 0.5}, 0, 8 * support::roundoff<>);
 }
 

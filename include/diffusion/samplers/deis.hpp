@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+
 #include "diffusion/detail/exponential_multistep.hpp"
 
 namespace diffusion {
@@ -12,15 +14,16 @@ namespace diffusion {
 struct deis {
   int order = 3;  ///< in [1, 8]; above 3 for small, even steps of λ
 
-  /// Step n-1-j is of order j+1 at most: steady with few steps, but the last one limits the run to order 2.
+  /// Step n-1-j is of order j+1 at most in runs of n < 15 steps.
   bool lower_order_final = true;
 
   [[nodiscard]] run_plan plan(const run_path& path) const {
     detail::require_multistep_order("order", order);
+    const std::size_t n = path.size();
     return detail::exponential_multistep(
         path, prediction::epsilon, detail::line_rule::exact, [&](std::size_t k) {
           return detail::multistep_choice{
-              .predictor = detail::order_near_end(order, k, path.size(), lower_order_final)};
+              .predictor = detail::order_near_end(order, k, n, lower_order_final && n < 15)};
         });
   }
 };

@@ -8,7 +8,7 @@
 namespace diffusion {
 
 /// Heun's method along a rectified flow: in y = x/(α + σ) over u = σ/(α + σ), where dy/du is the velocity ε -
-/// x_0 and the straighter the flow, the smaller the error (Esser et al. 2024, section 2). Over flow levels y
+/// x_0 and the straighter the flow, the smaller the error (Liu et al. 2023). Over flow levels y
 /// is the state and u is σ; it serves every process. Order 2, two evaluations per step, also from pure noise;
 /// a step to clean data is Euler's, with one. heun is the same in x/α over σ/α.
 struct flow_heun {

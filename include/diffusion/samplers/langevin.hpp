@@ -81,7 +81,8 @@ struct langevin_corrected {
       const double size = snr * from.level.sigma * from.level.alpha / to.level.alpha;
       const step_coefficients next = predictor(from.level, to.level);
       detail::langevin_steps(run, x, from, 2 * size * size, corrections);
-      x = detail::moved(next, x, run.ask(x, eval)) + next.noise * run.noise();
+      const auto predicted = run.ask(x, eval);
+      x = detail::moved(next, x, predicted) + next.noise * run.noise();
       run.arrive(x, to);
     }
     return run.finish();

@@ -5,7 +5,7 @@
 
 namespace diffusion {
 
-/// Latent consistency models (Luo et al. 2023, section 4.3 and algorithm 3): x̂0 of an ε, x0 or v network is
+/// Latent consistency models (Luo et al. 2023): x̂0 of an ε, x0 or v network is
 /// turned into the data f = c_skip x + c_out x̂0 that a consistency function returns, with the boundary
 /// scalings c_skip = σ_d²/(s² + σ_d²) and c_out = s/√(s² + σ_d²) at the scaled time s, and noised again for
 /// the next step. Where the run ends clean the result is f. Grids: distilled_grid.

@@ -34,7 +34,8 @@ struct repaint {
     for (std::size_t k = 0; k < n; ++k) {
       const path_step& now = path[k];
       const step_coefficients step = sampler(now.from.level, now.to.level);
-      x = detail::moved(step, x, run.ask(x, now.from)) + step.noise * run.noise();
+      const auto predicted = run.ask(x, now.from);
+      x = detail::moved(step, x, predicted) + step.noise * run.noise();
       run.arrive(x, now.to);
       const auto jump = jumps.find(n - 1 - k);
       if (jump == jumps.end() || jump->second == 0) continue;

@@ -8,9 +8,9 @@
 
 namespace diffusion {
 
-/// Trajectory consistency distillation, "strategic stochastic sampling" (Zheng et al. 2024, algorithm 4): a
+/// Trajectory consistency distillation, "strategic stochastic sampling" (Zheng et al. 2024): a
 /// step goes by ddim beyond its end, to the time s = (1 - η) t_to, and is noised again up to t_to. η = 0 is
-/// ddim, η = 1 noises the predicted data. Every step keeps the marginals. Grids: distilled_grid.
+/// ddim, η = 1 noises the predicted data (of time 0). Every step keeps the marginals. Grids: distilled_grid.
 ///
 /// Over a discrete schedule s = ⌊(1 - η)(t_to - 1)⌋ + 1: TCDs are distilled with times that count from 0 at
 /// the first noised level, which is t = 1. A step to clean data has s = 0.
