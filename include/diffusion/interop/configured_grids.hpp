@@ -1,0 +1,274 @@
+#pragma once
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "diffusion/compat.hpp"
+#include "diffusion/distilled_grid.hpp"
+#include "diffusion/schedules/beta_sigmas.hpp"
+#include "diffusion/schedules/continuous.hpp"
+#include "diffusion/schedules/flow.hpp"
+#include "diffusion/solver_grids.hpp"
+
+namespace diffusion {
+
+/// What a run may be asked for beside its number of steps: for schedules that shift with the size of the
+/// image
+/// ("dynamic shifting") the number of tokens, or μ itself.
+struct run_request {
+  std::optional<double> image_tokens{};
+  std::optional<double> mu{};
+};
+
+/// Variance preserving levels of data in a unit of its own, whose networks are told ¼ ln(unit · σ/α): EDM
+/// networks take data in units of σ_data (Karras et al. 2022, table 1, c_noise).
+struct log_sigma_schedule {
+  using time_type = double;
+  double unit = 1;
+  [[nodiscard]] noise_level level(double t) const { return find(std::exp(4 * t) / unit).level; }
+  [[nodiscard]] time_point<double> find(double noise_to_signal) const {
+    if (!(noise_to_signal >= 0)) detail::invalid("sigma / alpha", noise_to_signal, "[0, inf]");
+    if (noise_to_signal == 0) return {0, {1, 0}};
+    return {std::log(unit * noise_to_signal) / 4,
+            {1 / std::hypot(1, noise_to_signal), 1 / std::hypot(1, 1 / noise_to_signal)}};
+  }
+};
+
+/// Where the times of a run lie.
+enum class time_spacing { leading, linspace, trailing };
+
+/// How σ is spread between its ends, where it does not follow from times.
+enum class sigma_spacing { of_times, karras, exponential, beta };
+
+/// Where a run ends.
+enum class run_end {
+  clean,        ///< σ = 0
+  first_level,  ///< the least noisy level of the training process, or of the list of σ
+  repeat_last,  ///< the last level again, a step without length; only to reproduce a peer
+};
+
+namespace detail {
+
+inline constexpr int max_configured_steps = 100'000;
+
+inline void require_configured_steps(int n) {
+  if (n < 1 || n > max_configured_steps) invalid("steps", n, text("[1, ", max_configured_steps, "]"));
+}
+
+inline std::vector<double> spread_sigmas(sigma_spacing spacing, int n, sigma_range range, double rho = 7) {
+  switch (spacing) {
+    case sigma_spacing::karras:
+      return karras_sigmas(n, range, rho);
+    case sigma_spacing::exponential:
+      return exponential_sigmas(n, range);
+    case sigma_spacing::beta:
+      return beta_sigmas(n, range);
+    case sigma_spacing::of_times:
+      break;
+  }
+  invalid("sigma_spacing", static_cast<int>(spacing), "karras, exponential, beta");
+}
+
+inline run_path path_through(const std::vector<path_point>& points,
+                             std::function<path_point(double)> find = {}) {
+  return run_path(std::span<const path_point>(points), std::move(find));
+}
+
+}  // namespace detail
+
+/// Runs over a discrete schedule, in the three ways in which diffusers' classes place their points.
+struct vp_grid {
+  enum class family {
+    index,  ///< n whole times (DDPM, DDIM, PNDM)
+    sigma,  ///< n times, fractional for linspace; lists of σ between the ends of those (Euler, Heun, LMS, …)
+    solver,  ///< n of n + 1 whole times; lists of σ between the ends of the table (DPM-Solver, UniPC, DEIS)
+  };
+
+  discrete_schedule<> schedule;
+  continuous_schedule between;
+  family kind = family::index;
+  time_spacing spacing = time_spacing::leading;
+  int offset = 0;
+  sigma_spacing list = sigma_spacing::of_times;
+  bool log_linear = false;  ///< ln σ even between the ends of the times
+  std::optional<double> sigma_min{}, sigma_max{};
+  run_end end = run_end::clean;
+  double lowest_half_log_snr = -std::numeric_limits<double>::infinity();
+  compat peer = compat::none;
+
+  [[nodiscard]] path_point at(double t) const {
+    // diffusers' classes in σ have no level without signal.
+    const bool between_steps = t != std::floor(t) || (kind != family::index && peer == compat::diffusers);
+    return {t, between_steps ? between.level(t) : schedule.level(static_cast<int>(t))};
+  }
+
+  /// The n times at which the network is asked, where no list of σ replaces them.
+  [[nodiscard]] std::vector<double> times(int n) const {
+    const int last =
+        std::isfinite(lowest_half_log_snr) ? steps_above(between, lowest_half_log_snr) : schedule.steps();
+    const auto starts = [](const auto& grid) {
+      std::vector<double> result;
+      for (const auto& step : grid) result.push_back(static_cast<double>(step.from));
+      return result;
+    };
+    switch (spacing) {
+      case time_spacing::leading:
+        return starts(kind == family::solver ? open_leading_grid(last, n, offset)
+                                             : leading_grid(last, n, offset));
+      case time_spacing::linspace:
+        if (kind == family::sigma) return starts(fractional_linspace_grid(last, n));
+        return starts(kind == family::solver ? open_linspace_grid(last, n) : linspace_grid(last, n));
+      case time_spacing::trailing:
+        return starts(trailing_grid(last, n));
+    }
+    detail::invalid("spacing", static_cast<int>(spacing), "leading, linspace, trailing");
+  }
+
+  [[nodiscard]] run_path operator()(int n, const run_request& = {}) const {
+    const std::vector<double> grid = times(n);
+    std::vector<path_point> points;
+    // A list that ends at its own least σ has no further step there.
+    const bool ends_within = peer == compat::none && end != run_end::clean;
+    const bool spread = list != sigma_spacing::of_times;
+    if (!spread && !log_linear) {
+      for (const double t : grid) points.push_back(at(t));
+    } else if (log_linear && !spread && peer == compat::diffusers) {
+      // It makes n + 1 values, tells the times of the grid, and appends the end after a run that stops
+      // before.
+      const std::vector<double> sigmas = exponential_sigmas(n + 1, range(grid));
+      for (std::size_t k = 0; k < sigmas.size(); ++k)
+        points.push_back({k < grid.size() ? grid[k] : 0, between.find(sigmas[k]).level});
+      return detail::path_through(points, finder());
+    } else {
+      const int count = ends_within ? n + 1 : n;
+      for (const double sigma :
+           detail::spread_sigmas(spread ? list : sigma_spacing::exponential, count, range(grid)))
+        points.push_back(between.find(sigma));
+      if (ends_within) return detail::path_through(points, finder());
+    }
+    if (end == run_end::clean)
+      points.push_back({0, {1, 0}});
+    else
+      points.push_back(end == run_end::first_level ? at(1) : points.back());
+    return detail::path_through(points, finder());
+  }
+
+ private:
+  [[nodiscard]] sigma_range range(const std::vector<double>& grid) const {
+    const double first = kind == family::solver ? between.steps() : grid.front();
+    const double last = kind == family::solver ? 1 : grid.back();
+    return {sigma_min.value_or(noise_to_signal(between.level(last))),
+            sigma_max.value_or(noise_to_signal(between.level(first)))};
+  }
+  [[nodiscard]] std::function<path_point(double)> finder() const {
+    return [between = between](double noise_to_signal) { return between.find(noise_to_signal); };
+  }
+};
+
+/// The times that a network was distilled on, then clean data (LCM, TCD).
+struct distilled_run_grid {
+  discrete_schedule<> schedule;
+  int original_steps = 50;
+  int end = 0;  ///< time of the end: 0, or 1 as diffusers' TCD has it
+
+  [[nodiscard]] run_path operator()(int n, const run_request& = {}) const {
+    return run_path(schedule, distilled_grid(schedule.steps(), original_steps, n, 1, end));
+  }
+};
+
+/// Lists of σ for EDM networks; levels are those of data in units of σ_data.
+struct edm_grid {
+  sigma_spacing list = sigma_spacing::karras;
+  sigma_range range{};
+  double rho = 7;
+  double sigma_data = 0.5;
+  run_end end = run_end::clean;
+  compat peer = compat::none;
+
+  [[nodiscard]] run_path operator()(int n, const run_request& = {}) const {
+    detail::require_configured_steps(n);
+    const bool ends_within = peer == compat::none && end != run_end::clean;
+    std::vector<double> sigmas = detail::spread_sigmas(list, ends_within ? n + 1 : n, range, rho);
+    if (end == run_end::clean) sigmas.push_back(0);
+    if (end != run_end::clean && !ends_within) sigmas.push_back(sigmas.back());
+    for (double& sigma : sigmas) sigma /= sigma_data;
+    return run_path(log_sigma_schedule{sigma_data}, sigmas);
+  }
+};
+
+/// Lists of s for rectified flows, x = (1-s) x_0 + s ε. Times are s · train_steps.
+struct flow_grid {
+  enum class family {
+    matching,  ///< FlowMatch classes
+    solver,    ///< `use_flow_sigmas` of DPM-Solver and DEIS
+    unipc,     ///< `use_flow_sigmas` of UniPC
+  };
+
+  family kind = family::matching;
+  int train_steps = 1000;
+  double shift = 1;
+  bool dynamic = false;      ///< the shift depends on the request
+  bool shift_is_mu = false;  ///< the dynamic shift is μ, not exp(μ)
+  flow_dynamic_shift tokens{};
+  bool takes_tokens = true;  ///< else only μ is accepted
+  std::optional<double> terminal{};
+  sigma_spacing list = sigma_spacing::of_times;
+  run_end end = run_end::clean;
+  compat peer = compat::none;
+
+  [[nodiscard]] run_path operator()(int n, const run_request& request = {}) const {
+    detail::require_configured_steps(n);
+    const bool ends_within = peer == compat::none && end != run_end::clean;
+    std::vector<double> s = values(ends_within ? n + 1 : n, shift_for(request));
+    if (list != sigma_spacing::of_times)
+      s = detail::spread_sigmas(list, static_cast<int>(s.size()), {s.back(), s.front()});
+    std::vector<path_point> points;
+    for (const double value : s) points.push_back({value * train_steps, {1 - value, value}});
+    if (end == run_end::clean)
+      points.push_back({0, {1, 0}});
+    else if (!ends_within)
+      points.push_back(points.back());
+    return detail::path_through(points, [time_scale = double(train_steps)](double noise_to_signal) {
+      return flow_schedule{time_scale}.find(noise_to_signal);
+    });
+  }
+
+  [[nodiscard]] double shift_for(const run_request& request) const {
+    if (!dynamic) {
+      if (request.mu || request.image_tokens)
+        detail::invalid("mu or image_tokens", "given", "none: use_dynamic_shifting is false");
+      return shift;
+    }
+    if (request.mu.has_value() == request.image_tokens.has_value())
+      detail::invalid("mu, image_tokens", request.mu ? "both" : "none",
+                      "one of them: use_dynamic_shifting is true");
+    if (request.image_tokens && !takes_tokens)
+      detail::invalid("image_tokens", *request.image_tokens, "none, but mu: this class knows no base_shift");
+    const double mu = request.mu ? *request.mu : tokens.mu(*request.image_tokens);
+    return shift_is_mu ? mu : std::exp(mu);
+  }
+
+ private:
+  [[nodiscard]] std::vector<double> values(int n, double by) const {
+    const double lowest = 1.0 / train_steps;
+    if (peer == compat::none) return flow_times(n, {.shift = by, .terminal = terminal});
+    if (kind == family::matching)  // the lower end has been shifted before, unless dynamically
+      return flow_times(
+          n, {.shift = by, .last = dynamic ? lowest : flow_shift(lowest, by), .terminal = terminal});
+    const bool unipc = kind == family::unipc;
+    std::vector<double> s =
+        unipc ? detail::linspace(1, lowest, n + 1) : detail::linspace(1 - lowest, 0, n + 1);
+    s.pop_back();
+    for (double& value : s) value = flow_shift(value, by);
+    if (terminal)
+      for (const double stretch = (1 - *terminal) / (1 - s.back()); double& value : s)
+        value = 1 - (1 - value) * stretch;
+    if (unipc && s[0] > 1 - 1e-6) s[0] -= 1e-6;
+    return s;
+  }
+};
+
+}  // namespace diffusion
