@@ -99,7 +99,8 @@ TEST_CASE("A large sample has the distribution that follows from the expected no
   auto x = normals(n);
   const noise_level first = schedule.level(grid[0].from);
   for (double& value : x) value = data.mean_at(first) + std::sqrt(data.variance_at(first)) * value;
-  const auto found = run<double, ddpm>({.snr = snr}, x, 1, {}, {}, support::perfect_network{data, prediction::v});
+  const auto found =
+      run<double, ddpm>({.snr = snr}, x, 1, {}, {}, support::perfect_network{data, prediction::v});
   double mean = 0;
   double squares = 0;
   for (const double value : found) mean += value / double(n);

@@ -1,7 +1,9 @@
 // Data of one dimension whose perfect network and whose probability flow are known.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "diffusion/predictor.hpp"
@@ -19,13 +21,18 @@ struct mixture {
 
   /// E[ε | x].
   double epsilon(double x, diffusion::noise_level level) const {
+    const auto exponent = [&](const normal& part) {
+      const double distance = x - level.alpha * part.mean;
+      return -distance * distance / (2 * part.variance_at(level));
+    };
+    double largest = -std::numeric_limits<double>::infinity();  // far away all shares vanish, but not their ratios
+    for (const normal& part : parts) largest = std::max(largest, exponent(part));
     double sum = 0, total = 0;
     for (const normal& part : parts) {
       const double variance = part.variance_at(level);
-      const double distance = x - level.alpha * part.mean;
-      const double share = part.weight / std::sqrt(variance) * std::exp(-distance * distance / (2 * variance));
+      const double share = part.weight / std::sqrt(variance) * std::exp(exponent(part) - largest);
       total += share;
-      sum += share * level.sigma * distance / variance;
+      sum += share * level.sigma * (x - level.alpha * part.mean) / variance;
     }
     return sum / total;
   }
@@ -45,13 +52,14 @@ struct mixture {
   }
 };
 
-/// What the library asks: the best network that there can be.
+/// The best network that there can be for rows of independent elements.
 struct perfect_network {
-  mixture data;
+  std::vector<mixture> elements;
 
   template <class Time>
   void operator()(diffusion::rows<const double> x, const diffusion::time_point<Time>& at,
                   diffusion::rows<double> out) const {
-    for (std::size_t i = 0; i < x.data().size(); ++i) out.data()[i] = data.epsilon(x.data()[i], at.level);
+    for (std::size_t i = 0; i < x.data().size(); ++i)
+      out.data()[i] = elements[i % elements.size()].epsilon(x.data()[i], at.level);
   }
 };

@@ -110,7 +110,11 @@ inline std::vector<compared> stochastic_samplers() {
       {adams, "gam_mu μ=½", over_karras(gam_mu{.gam = 1.5, .mu = 0.5})},
       {langevin, "langevin_corrected", over_karras(langevin_corrected<>{})},
       {langevin, "annealed_langevin",
-       over_karras(annealed_langevin{.step = 0.2 * range.min * range.min, .steps = 5, .denoise = false})},
+       [](int n) {
+         const auto sigmas = with_final(karras_sigmas(n, range));
+         return make_plan(run_path(sigma_schedule{}, sigmas),
+                          annealed_langevin{.step = range.min * range.min, .steps = 5});
+       }},
       {langevin, "repaint", over_karras(repaint<>{.jump_length = 2, .jump_n_sample = 2})},
       {distilled, "consistency", over_karras(consistency{})},
       {distilled, "lcm", over_karras(lcm{}, flow_schedule{.time_scale = 1000})},

@@ -35,6 +35,9 @@ written() {
 
 ddim=sampler-ddim-default.json
 ddpm=sampler-ddpm-fixed-small.json
+unipc=sampler-unipc-bh2.json
+sde=sampler-dpmpp-sde-k-karras.json
+churn=sampler-heun-k-churn.json
 
 expect "a good file passes" 0 '^pass +sampler-ddim-default ' "$data/$ddim"
 expect "the last line counts" 0 '^2 passed, 0 failed, 0 skipped$' "$data/$ddim" "$data/$ddpm"
@@ -56,6 +59,12 @@ expect "a changed normal" 1 '^fail .*randn_f32\.16\[0\]' \
        "$(edited 's/("16":\[-1\.125839)8/\19/' rng-torch-cpu-0.json)"
 expect "an unknown size" 1 '^unsupported .*randn_f64\.18' \
        "$(edited 's/("randn_f64":\{)/\1"18":[],/' rng-torch-cpu-0.json)"
+expect "a changed sigma" 1 '^fail .*sigmas\[1\]' "$(edited 's/("sigmas":\[[0-9.]+,8\.)3/\14/' $unipc)"
+expect "a changed order" 1 '^fail ' "$(edited 's/"solver_order":2/"solver_order":3/' $unipc)"
+expect "a changed corrector" 1 '^fail ' "$(edited 's/"disable_corrector":\[\]/"disable_corrector":[1]/' $unipc)"
+expect "a changed final sigma" 1 '^fail .*sigmas' "$(edited 's/"final_sigma":"zero"/"final_sigma":"sigma_min"/' $unipc)"
+expect "a changed midpoint" 1 '^fail ' "$(edited 's/"r":0\.[0-9]+/"r":0.3/' $sde)"
+expect "a changed amount of churn" 1 '^fail ' "$(edited 's/"s_churn":[0-9.]+/"s_churn":1.0/' $churn)"
 expect "the last line counts failures" 1 '^1 passed, 1 failed, 0 skipped$' \
        "$data/$ddpm" "$(edited 's/"eta":0\.0/"eta":0.5/' $ddim)"
 
@@ -70,7 +79,11 @@ expect "an unknown schedule option" 1 '^unsupported .*schedule\.tilt' \
        "$(edited 's/"beta_start"/"tilt":2,"beta_start"/' $ddim)"
 expect "an unknown spacing" 1 '^unsupported .*"wide"' "$(edited 's/"leading"/"wide"/' $ddim)"
 expect "an unknown variance" 1 '^unsupported .*"random"' "$(edited 's/"fixed_small"/"random"/' $ddpm)"
-expect "an unknown prediction" 1 '^unsupported .*"edm"' "$(edited 's/"epsilon"/"edm"/' $ddim)"
+expect "an unknown prediction" 1 '^unsupported .*"verse"' "$(edited 's/"epsilon"/"verse"/' $ddim)"
+expect "an unknown option of a planned sampler" 1 '^unsupported .*sampler\.novelty' \
+       "$(edited 's/"kind":"unipc"/"kind":"unipc","novelty":1/' $unipc)"
+expect "an unknown sigma spacing" 1 '^unsupported .*"wide"' "$(edited 's/"sigma_spacing":"default"/"sigma_spacing":"wide"/' $unipc)"
+expect "an unknown solver" 1 '^unsupported .*"bh9"' "$(edited 's/"bh2"/"bh9"/' $unipc)"
 expect "an unknown dtype" 1 '^unsupported .*"f16"' "$(edited 's/"f64"/"f16"/' $ddim)"
 
 # Malformed and hostile files: a failed file, one line.
@@ -91,6 +104,10 @@ expect "a null" 1 '^fail .*x_init: expected a number, found null' \
        "$(edited 's/"x_init":\[[^,]*/"x_init":[null/' $ddim)"
 expect "NaN" 1 '^fail .*parse error' "$(edited 's/"x_init":\[[^,]*/"x_init":[NaN/' $ddim)"
 expect "an overflowing number" 1 '^fail ' "$(edited 's/"x_init":\[[^,]*/"x_init":[1e999/' $ddim)"
+expect "a missing evaluation" 1 '^fail .*evaluations recorded' "$(edited 's/"evals":\[\{[^}]*\},/"evals":[/' $sde)"
+expect "a missing noise of a planned sampler" 1 '^fail .*noise' \
+       "$(edited 's/"noises":\[\[[^]]*\],\[[^]]*\]\]/"noises":null/' $sde)"
+expect "a huge order" 1 '^fail .*solver_order' "$(edited 's/"solver_order":2/"solver_order":2000000000/' $unipc)"
 expect "a missing noise" 1 '^fail .*noise: null or missing' \
        "$(edited 's/"noise":\[[^]]*\]/"noise":null/' $ddpm)"
 expect "a huge shape" 1 '^fail .*shape' \

@@ -43,6 +43,9 @@ enum class time_spacing { leading, linspace, trailing };
 /// How σ is spread between its ends, where it does not follow from times.
 enum class sigma_spacing { of_times, karras, exponential, beta };
 
+/// Whether the times that belong to a list of σ are made whole.
+enum class whole_times { no, nearest, below };
+
 /// Where a run ends.
 enum class run_end {
   clean,        ///< σ = 0
@@ -95,6 +98,7 @@ struct vp_grid {
   sigma_spacing list = sigma_spacing::of_times;
   bool log_linear = false;  ///< ln σ even between the ends of the times
   std::optional<double> sigma_min{}, sigma_max{};
+  whole_times whole = whole_times::no;  ///< only what the network is told; the levels stay those of the list
   run_end end = run_end::clean;
   double lowest_half_log_snr = -std::numeric_limits<double>::infinity();
   compat peer = compat::none;
@@ -146,7 +150,7 @@ struct vp_grid {
       const int count = ends_within ? n + 1 : n;
       for (const double sigma :
            detail::spread_sigmas(spread ? list : sigma_spacing::exponential, count, range(grid)))
-        points.push_back(between.find(sigma));
+        points.push_back(told(between.find(sigma)));
       if (ends_within) return detail::path_through(points, finder());
     }
     if (end == run_end::clean)
@@ -157,6 +161,11 @@ struct vp_grid {
   }
 
  private:
+  [[nodiscard]] path_point told(path_point point) const {
+    if (whole == whole_times::nearest) point.t = std::nearbyint(point.t - 1) + 1;
+    if (whole == whole_times::below) point.t = std::floor(point.t + 1e-9);  // a whole number up to rounding
+    return point;
+  }
   [[nodiscard]] sigma_range range(const std::vector<double>& grid) const {
     const double first = kind == family::solver ? between.steps() : grid.front();
     const double last = kind == family::solver ? 1 : grid.back();
