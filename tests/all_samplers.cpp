@@ -25,7 +25,8 @@ struct named_path {
 std::vector<named_path> typical_paths() {
   std::vector<named_path> paths;
   const auto schedule = continuous(cosine_schedule(100));
-  const auto zero_snr = continuous(rescale_zero_terminal_snr(linear_schedule(100)), interpolation::log_sigma, 0x1p-24);
+  const auto zero_snr =
+      continuous(rescale_zero_terminal_snr(linear_schedule(100)), interpolation::log_sigma, 0x1p-24);
   for (const int n : {1, 2, 5, 16}) {
     const std::string steps = ", " + std::to_string(n) + " steps";
     paths.push_back({"cosine" + steps, run_path(schedule, fractional_linspace_grid(100, n))});
@@ -37,7 +38,8 @@ std::vector<named_path> typical_paths() {
     for (int k = 0; k <= n; ++k) s.push_back(0.999 * (n - k) / n);
     paths.push_back({"flow" + steps, run_path(flow_schedule{}, chained_grid(s))});
   }
-  paths.push_back({"every step", run_path(continuous(cosine_schedule(50)), fractional_linspace_grid(50, 50))});
+  paths.push_back(
+      {"every step", run_path(continuous(cosine_schedule(50)), fractional_linspace_grid(50, 50))});
   return paths;
 }
 
@@ -71,8 +73,10 @@ TEST_CASE("Every sampler has finite coefficients on every path, and moves from i
     bool finite = true, noisy = false;
     const auto check = [&](const stage_sum& sum) {
       const auto& [x, x0, epsilon, noise] = sum.now;
-      finite = finite && std::isfinite(x) && std::isfinite(x0) && std::isfinite(epsilon) && std::isfinite(noise);
-      for (const auto& term : sum.past) finite = finite && std::isfinite(term.weight) && term.slot < plan.slots;
+      finite =
+          finite && std::isfinite(x) && std::isfinite(x0) && std::isfinite(epsilon) && std::isfinite(noise);
+      for (const auto& term : sum.past)
+        finite = finite && std::isfinite(term.weight) && term.slot < plan.slots;
       noisy = noisy || noise != 0;
     };
     for (const run_stage& stage : plan.stages) {
@@ -87,9 +91,9 @@ TEST_CASE("Every sampler has finite coefficients on every path, and moves from i
 TEST_CASE("Every sampler that claims to keeps the marginals wherever it arrives") {
   for_each_plan([](const auto& method, const run_path& path, const run_plan& plan) {
     if (!method.keeps_marginals) return;
-    // Methods calculate in y = x/α, which starts at σ/α: 1e-15 of that for each of up to 100 stages, and 10 more
-    // for the sums within a stage. ε = (y - x̂0)/ς carries rounding that grows as ς shrinks within a step, and up to
-    // three of them are extrapolated by powers of that ratio.
+    // Methods calculate in y = x/α, which starts at σ/α: 1e-15 of that for each of up to 100 stages, and 10
+    // more for the sums within a stage. ε = (y - x̂0)/ς carries rounding that grows as ς shrinks within a
+    // step, and up to three of them are extrapolated by powers of that ratio.
     double ratio = 1;
     for (const auto& step : path)
       if (step.to.level.sigma > 0)
@@ -107,8 +111,8 @@ TEST_CASE("Every sampler that claims to keeps the marginals wherever it arrives"
   });
 }
 
-TEMPLATE_TEST_CASE("Every run that is saved after any stage and restored elsewhere is bit-identical", "", float,
-                   double) {
+TEMPLATE_TEST_CASE("Every run that is saved after any stage and restored elsewhere is bit-identical", "",
+                   float, double) {
   const run_path path(continuous(cosine_schedule(100)), fractional_linspace_grid(100, 6));
   const philox_normal noise{5};
   for (const auto& method : all_methods()) {
@@ -171,8 +175,7 @@ TEST_CASE("Runs of several threads that share a sampler, its plan and a noise so
     std::vector<std::vector<float>> found(4);
     {
       std::vector<std::jthread> threads;
-      for (auto& result : found)
-        threads.emplace_back([&] { result = run_whole(method.plan(path), 3); });
+      for (auto& result : found) threads.emplace_back([&] { result = run_whole(method.plan(path), 3); });
     }
     for (const auto& result : found) support::check_identical(result, want);
   }

@@ -30,9 +30,8 @@ run_plan traced_run(int n, Write write) {
 }  // namespace
 
 TEST_CASE("A step without memory is one stage of four coefficients") {
-  const run_plan plan = traced_run(2, [](trace& run, traced x, const auto& p) {
-    return x - 2 * p.epsilon + 0.125 * run.noise();
-  });
+  const run_plan plan = traced_run(
+      2, [](trace& run, traced x, const auto& p) { return x - 2 * p.epsilon + 0.125 * run.noise(); });
   CHECK(plan.slots == 0);
   REQUIRE(plan.stages.size() == 2);
   for (const run_stage& stage : plan.stages) {
@@ -190,6 +189,7 @@ TEST_CASE("A path tells its points, and refuses what is none") {
   const time_grid gap(std::vector<interval<int>>{{10, 6, 10}, {5, 0, 5}});
   check_refused([&] { return run_path(linear_schedule(10), gap).require_chained(), 0; },
                 {"grid[1].from = 5", "6, where the step before it ended"});
-  check_refused([&] { return run_path(linear_schedule(10), inverted(trailing_grid(10, 2))).require_chained(), 0; },
-                {"grid[0].eval = 5", "0, where the step starts"});
+  check_refused(
+      [&] { return run_path(linear_schedule(10), inverted(trailing_grid(10, 2))).require_chained(), 0; },
+      {"grid[0].eval = 5", "0, where the step starts"});
 }

@@ -27,14 +27,14 @@ struct memory_write {
   stage_sum value;
 };
 
-/// The unit of a run: the network is asked once (or not at all, where a stage only adds noise), the state moves
-/// once.
+/// The unit of a run: the network is asked once (or not at all, where a stage only adds noise), the state
+/// moves once.
 struct run_stage {
-  path_point from, to;             ///< of the state, before and after
-  path_point eval;                 ///< what the network is told
-  bool asks = true;                ///< whether the network is asked
-  bool arrives = true;             ///< whether `to` is a point of the path; else the stage is a part of a step
-  stage_sum next;                  ///< the state after the stage
+  path_point from, to;  ///< of the state, before and after
+  path_point eval;      ///< what the network is told
+  bool asks = true;     ///< whether the network is asked
+  bool arrives = true;  ///< whether `to` is a point of the path; else the stage is a part of a step
+  stage_sum next;       ///< the state after the stage
   std::vector<memory_write> keep;  ///< read before written: a slot may be in both
   variance_map variance{};         ///< of the noise, where the run's variance is learned
 };
@@ -55,7 +55,8 @@ concept PlannedSampler = requires(const S& sampler, const run_path& path) {
 template <class S>
 concept AnySampler = Sampler<S> || PlannedSampler<S>;
 
-/// The run of a sampler along a path, or over a schedule and a grid. Bad options, grids and levels throw here and not in the middle of a run.
+/// The run of a sampler along a path, or over a schedule and a grid. Bad options, grids and levels throw here
+/// and not in the middle of a run.
 template <AnySampler S>
 [[nodiscard]] run_plan make_plan(const run_path& path, const S& sampler) {
   if constexpr (PlannedSampler<S>) {

@@ -47,8 +47,8 @@ struct run_state {
 template <Element T, class Time = double, Executor E = serial>
 class stepper {
  public:
-  /// A run that is already planned. On entry x holds the state at its first level. `x` and `work` must outlive
-  /// the stepper.
+  /// A run that is already planned. On entry x holds the state at its first level. `x` and `work` must
+  /// outlive the stepper.
   stepper(run_plan plan, rows<T> x, workspace<T>& work, run_options options = {}, E executor = {})
       : plan_(std::move(plan)),
         x_(x),
@@ -251,8 +251,7 @@ class stepper {
   void move_row(std::size_t i, std::span<const T> z) {
     const run_stage& now = current();
     const std::span<const T> out = now.asks ? mean_output(i) : std::span<const T>(x_[i]);
-    if (now.keep.empty() && now.next.past.empty())
-      return apply_step(row_plans_[i], out, z, x_[i], executor_);
+    if (now.keep.empty() && now.next.past.empty()) return apply_step(row_plans_[i], out, z, x_[i], executor_);
     step_memory<T> of_row = memory_;
     const std::size_t offset = i * x_.row_size();
     for (std::size_t j = 0; j < of_row.past_count; ++j) of_row.past[j] += offset;

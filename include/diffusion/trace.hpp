@@ -9,8 +9,8 @@
 
 namespace diffusion {
 
-/// A vector of a run that is only known as a weighted sum of states, predictions and noise. Samplers calculate
-/// with it as their papers do with arrays.
+/// A vector of a run that is only known as a weighted sum of states, predictions and noise. Samplers
+/// calculate with it as their papers do with arrays.
 class traced {
  public:
   traced() = default;  ///< zero
@@ -56,8 +56,8 @@ class traced {
 ///     }
 ///     return run.finish();
 ///
-/// What a later stage needs of an earlier one (a prediction, a state, noise, a kept sum) takes a slot of memory
-/// from the one to the other.
+/// What a later stage needs of an earlier one (a prediction, a state, noise, a kept sum) takes a slot of
+/// memory from the one to the other.
 class trace {
  public:
   explicit trace(const run_path& path) : here_(path.point(0)) { open(); }
@@ -193,15 +193,19 @@ inline run_plan trace::finish() {
   };
   for (std::size_t k = 0; k < stages_.size(); ++k) {
     const stage& s = stages_[k];
-    run_stage out{.from = s.from, .to = s.to, .eval = s.eval, .asks = s.asks, .arrives = s.arrives,
-                  .next = resolved(k, s.next), .keep = {}};
+    run_stage out{.from = s.from,
+                  .to = s.to,
+                  .eval = s.eval,
+                  .asks = s.asks,
+                  .arrives = s.arrives,
+                  .next = resolved(k, s.next),
+                  .keep = {}};
     std::vector<std::size_t> made;
     for (std::size_t b = 0; b < 4; ++b)
       if (last_use[4 * k + b] != none) made.push_back(4 * k + b);
     for (const std::size_t i : kept_by[k])
       if (last_use[i] != none) made.push_back(i);
-    for (const std::size_t i : made)
-      out.keep.push_back({none, resolved(k, definition(k, id_at(i)))});
+    for (const std::size_t i : made) out.keep.push_back({none, resolved(k, definition(k, id_at(i)))});
     // Slots that this stage reads for the last time may take what it makes.
     std::erase_if(held, [&](std::size_t i) {
       if (last_use[i] > k) return false;

@@ -12,10 +12,8 @@ using support::roundoff;
 namespace {
 
 const noise_level from{0.6, 0.8};
-const step_plan plan{x0_map(prediction::epsilon, from),
-                     epsilon_map(prediction::epsilon, from),
-                     {1.5, 1 / 1.5},
-                     {}};
+const step_plan plan{
+    x0_map(prediction::epsilon, from), epsilon_map(prediction::epsilon, from), {1.5, 1 / 1.5}, {}};
 
 /// A sum in double, as the documentation has it.
 template <class T>
@@ -61,7 +59,8 @@ void check_sums(std::size_t count, std::size_t size, bool with_noise) {
   const auto original = x;
   apply_step(plan, memory, output, with_noise ? std::span<const T>(z) : std::span<const T>(),
              std::span<const T>(original));
-  // At most 4 + 16 products of values up to 6.77, each rounded, and 16 roundings of sums; x̂0 has 8 more over α.
+  // At most 4 + 16 products of values up to 6.77, each rounded, and 16 roundings of sums; x̂0 has 8 more over
+  // α.
   const double tolerance = 64 * roundoff<T> * 6.77;
   support::check_close(found, want[0], tolerance);
   support::check_close(count > 0 ? vectors[count - 1] : other, want[1], tolerance);
@@ -70,7 +69,8 @@ void check_sums(std::size_t count, std::size_t size, bool with_noise) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("A step reads its memory, and leaves sums there, before it is overwritten", "", float, double) {
+TEMPLATE_TEST_CASE("A step reads its memory, and leaves sums there, before it is overwritten", "", float,
+                   double) {
   for (std::size_t count = 0; count <= max_past; ++count)
     for (const std::size_t size : {1u, 3u, 8u, 37u, 70u})
       for (const bool with_noise : {false, true}) check_sums<TestType>(count, size, with_noise);

@@ -85,7 +85,8 @@ inline std::vector<named_sampler> all_samplers() {
 struct named_method {
   std::string name;
   std::function<diffusion::run_plan(const diffusion::run_path&)> plan;
-  bool keeps_marginals = true;  ///< with a network that knows x_0; Langevin dynamics and biased variances do not
+  bool keeps_marginals =
+      true;  ///< with a network that knows x_0; Langevin dynamics and biased variances do not
   bool deterministic = true;
 };
 
@@ -94,9 +95,10 @@ struct named_method {
 inline std::vector<named_method> all_methods() {
   using namespace diffusion;
   std::vector<named_method> all;
-  const auto add = [&](const char* name, auto sampler, bool deterministic = true, bool keeps_marginals = true) {
-    all.push_back({name, [sampler](const run_path& path) { return make_plan(path, sampler); }, keeps_marginals,
-                   deterministic});
+  const auto add = [&](const char* name, auto sampler, bool deterministic = true,
+                       bool keeps_marginals = true) {
+    all.push_back({name, [sampler](const run_path& path) { return make_plan(path, sampler); },
+                   keeps_marginals, deterministic});
   };
   constexpr bool sde = false, inexact = false;
   using form = dpm_solver_form;
@@ -127,10 +129,10 @@ inline std::vector<named_method> all_methods() {
         add("dpm-solver singlestep", dpm_solver_singlestep{.order = order, .form = f, .type = t});
         // ε of earlier steps is not that of the present state once fresh noise was added.
         const bool exact = f == form::data;
-        add("sde-dpm-solver multistep", dpm_solver_multistep{.order = order, .form = f, .type = t, .eta = 1}, sde,
-            exact);
-        add("sde-dpm-solver singlestep", dpm_solver_singlestep{.order = order, .form = f, .type = t, .eta = 1},
+        add("sde-dpm-solver multistep", dpm_solver_multistep{.order = order, .form = f, .type = t, .eta = 1},
             sde, exact);
+        add("sde-dpm-solver singlestep",
+            dpm_solver_singlestep{.order = order, .form = f, .type = t, .eta = 1}, sde, exact);
       }
   add("dpm++ 2m", dpmpp_2m());
   add("dpm++ 2m sde", dpmpp_2m_sde(), sde);

@@ -20,8 +20,8 @@ V evaluate(const diffusion::stage_sum& sum, const V& x, const V& x0, const V& ep
   return result;
 }
 
-/// Runs a plan on one value. `network(x, stage)` returns an `expectation` of the same type of value, `noise(k)` the
-/// draw of stage k, `on_stage(k, x)` sees the state after every stage. Returns the last state.
+/// Runs a plan on one value. `network(x, stage)` returns an `expectation` of the same type of value,
+/// `noise(k)` the draw of stage k, `on_stage(k, x)` sees the state after every stage. Returns the last state.
 template <class V, class Network, class Noise, class OnStage>
 V run_on(const diffusion::run_plan& plan, V x, Network network, Noise noise, OnStage on_stage) {
   std::vector<V> memory(plan.slots, V{});
@@ -52,8 +52,8 @@ double run_on(const diffusion::run_plan& plan, const Data& data, double x) {
       [](std::size_t) { return 0.0; }, [](std::size_t, double) {});
 }
 
-/// A random value as the sum of data x_0 (known to the network, if not to the sampler), and of independent standard
-/// normals: the noise that the start holds, and every draw.
+/// A random value as the sum of data x_0 (known to the network, if not to the sampler), and of independent
+/// standard normals: the noise that the start holds, and every draw.
 struct random_value {
   double x0 = 0;
   std::map<std::size_t, double> normals;  // 0: of the start; k + 1: the draw of stage k
@@ -78,8 +78,8 @@ struct random_prediction {
   random_value x0, epsilon;
 };
 
-/// What the state is after every stage if the network knows x_0: x̂0 = x_0, ε̂ = (x - α x_0)/σ. A sampler keeps the
-/// marginals if it is α x_0 plus noise of deviation σ wherever a stage arrives.
+/// What the state is after every stage if the network knows x_0: x̂0 = x_0, ε̂ = (x - α x_0)/σ. A sampler keeps
+/// the marginals if it is α x_0 plus noise of deviation σ wherever a stage arrives.
 inline std::vector<random_value> marginals_of(const diffusion::run_plan& plan) {
   const diffusion::noise_level start = plan.stages.front().from.level;
   std::vector<random_value> states;
@@ -89,13 +89,15 @@ inline std::vector<random_value> marginals_of(const diffusion::run_plan& plan) {
         const auto [a, s] = stage.eval.level;
         return random_prediction{{1, {}}, s > 0 ? (1 / s) * (x + random_value{-a, {}}) : random_value{}};
       },
-      [](std::size_t k) { return random_value{0, {{k + 1, 1}}}; },
+      [](std::size_t k) {
+        return random_value{0, {{k + 1, 1}}};
+      },
       [&](std::size_t, const random_value& x) { states.push_back(x); });
   return states;
 }
 
-/// The exact mean and variance of a run over Gaussian data with its perfect network, which is affine: the state as
-/// mean + Σ weight · normal, started at the data's own distribution at the first level.
+/// The exact mean and variance of a run over Gaussian data with its perfect network, which is affine: the
+/// state as mean + Σ weight · normal, started at the data's own distribution at the first level.
 struct moments {
   double mean, variance;
 };
@@ -111,11 +113,15 @@ inline moments moments_of(const diffusion::run_plan& plan, const gaussian& data)
         return random_prediction{(at_one.x0 - at_zero.x0) * x + random_value{at_zero.x0, {}},
                                  (at_one.epsilon - at_zero.epsilon) * x + random_value{at_zero.epsilon, {}}};
       },
-      [](std::size_t k) { return random_value{0, {{k + 1, 1}}}; }, [](std::size_t, const random_value&) {});
+      [](std::size_t k) {
+        return random_value{0, {{k + 1, 1}}};
+      },
+      [](std::size_t, const random_value&) {});
   return {end.x0, end.deviation() * end.deviation()};
 }
 
-/// Points evenly spaced in log(α/σ) of a variance preserving process, from noise to data; the last may be clean.
+/// Points evenly spaced in log(α/σ) of a variance preserving process, from noise to data; the last may be
+/// clean.
 inline std::vector<diffusion::path_point> vp_points(double first_log_snr, double last_log_snr, int n) {
   std::vector<diffusion::path_point> points;
   for (int k = 0; k <= n; ++k) {
@@ -131,10 +137,12 @@ inline diffusion::path_point vp_point(double noise_to_signal) {
   return {noise_to_signal, {1 / scale, noise_to_signal / scale}};
 }
 /// The same of a variance exploding process.
-inline diffusion::path_point ve_point(double noise_to_signal) { return {noise_to_signal, {1, noise_to_signal}}; }
+inline diffusion::path_point ve_point(double noise_to_signal) {
+  return {noise_to_signal, {1, noise_to_signal}};
+}
 
-/// The measured order of a deterministic sampler on a mixture: log2 of the ratio of the largest errors of runs with n
-/// and 2n steps, from λ = -3 to λ = 2 in even steps of λ (or in uneven ones, by the bend).
+/// The measured order of a deterministic sampler on a mixture: log2 of the ratio of the largest errors of
+/// runs with n and 2n steps, from λ = -3 to λ = 2 in even steps of λ (or in uneven ones, by the bend).
 template <class S, class Data>
 double error_of(const S& sampler, const Data& data, int n, double bend = 0) {
   std::vector<diffusion::path_point> points;

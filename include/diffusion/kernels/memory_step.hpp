@@ -34,8 +34,8 @@ struct step_memory {
 
 namespace detail {
 
-/// The sums of the elements [begin, end). N vectors of memory are read; where there are fewer, the others have
-/// weight 0 and are the state.
+/// The sums of the elements [begin, end). N vectors of memory are read; where there are fewer, the others
+/// have weight 0 and are the state.
 template <class Arch, Element T, std::size_t N, class Noise>
 void memory_step_range(const step_plan& plan, const step_memory<T>& memory, std::size_t offset, const T* x,
                        const T* output, const Noise& noise, std::size_t begin, std::size_t end) {
@@ -109,8 +109,8 @@ void memory_step_rows(std::span<const step_plan> plans, const step_memory<T>& me
 
 }  // namespace detail
 
-/// All sums of `memory` in one pass over x; the plan's own coefficients are not used. `z` may be empty where no
-/// sum has noise; output has the size of x, and so has every vector of `memory`.
+/// All sums of `memory` in one pass over x; the plan's own coefficients are not used. `z` may be empty where
+/// no sum has noise; output has the size of x, and so has every vector of `memory`.
 template <class Arch = default_arch, Element T, Executor E = serial>
 void apply_step(const step_plan& plan, const step_memory<T>& memory,
                 std::span<const std::type_identity_t<T>> output, std::span<const std::type_identity_t<T>> z,

@@ -89,10 +89,10 @@ template <class Arch, Element T, class Noise, Executor E>
 void step_row(const step_plan& plan, std::span<const T> output, const Noise& noise, std::span<T> x,
               const E& executor) {
   require_size("output", output.size(), x.size());
-  for_each_block<step_block<Noise>>(
-      executor, 1, x.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
-        step_range<Arch>(plan, output.data(), noise, x.data(), begin, end);
-      });
+  for_each_block<step_block<Noise>>(executor, 1, x.size(),
+                                    [&](std::size_t, std::size_t begin, std::size_t end) {
+                                      step_range<Arch>(plan, output.data(), noise, x.data(), begin, end);
+                                    });
 }
 
 /// Every row with its own plan, all at once, so that a batch of small samples keeps the threads busy. Row i
