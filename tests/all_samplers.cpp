@@ -167,15 +167,18 @@ TEST_CASE("No stage of any sampler allocates") {
   }
 }
 
-TEST_CASE("Runs of several threads that share a sampler, its plan and a noise source are independent") {
+TEST_CASE("Runs of several threads that share a sampler, its plan and a noise source are independent",
+          "[threads]") {
   const run_path path(continuous(cosine_schedule(100)), fractional_linspace_grid(100, 6));
   for (const auto& method : all_methods()) {
     CAPTURE(method.name);
-    const auto want = run_whole(method.plan(path), 3);
+    const run_plan plan = method.plan(path);
+    const auto want = run_whole(plan, 3);
     std::vector<std::vector<float>> found(4);
     {
       std::vector<std::jthread> threads;
-      for (auto& result : found) threads.emplace_back([&] { result = run_whole(method.plan(path), 3); });
+      for (std::size_t i = 0; i < found.size(); ++i)
+        threads.emplace_back([&, i] { found[i] = run_whole(i % 2 == 0 ? plan : method.plan(path), 3); });
     }
     for (const auto& result : found) support::check_identical(result, want);
   }

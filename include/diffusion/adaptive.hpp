@@ -68,7 +68,7 @@ class adaptive_stepper {
     if (start_ > end_ && method_.eta > 0)
       detail::invalid("eta", method_.eta, "0 for runs towards more noise, as in inversion");
     work.output.resize(size_);
-    work.memory.assign((method_.order + 2) * size_, T(0));
+    work.memory.assign(static_cast<std::size_t>(method_.order + 2) * size_, T(0));
     work.noise.resize(x.row_size());
     work.scratch.resize(x.row_size());
     begin_group();

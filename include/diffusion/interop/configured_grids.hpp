@@ -162,8 +162,10 @@ struct vp_grid {
 
  private:
   [[nodiscard]] path_point told(path_point point) const {
+    const double nearest = std::nearbyint(point.t);
+    if (std::abs(point.t - nearest) < 1e-9) point.t = nearest;  // a time of the table up to rounding
     if (whole == whole_times::nearest) point.t = std::nearbyint(point.t - 1) + 1;
-    if (whole == whole_times::below) point.t = std::floor(point.t + 1e-9);  // a whole number up to rounding
+    if (whole == whole_times::below) point.t = std::floor(point.t);
     return point;
   }
   [[nodiscard]] sigma_range range(const std::vector<double>& grid) const {

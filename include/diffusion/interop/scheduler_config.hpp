@@ -282,7 +282,12 @@ class scheduler_config_reader {
       }
       return moves;
     };
-    result_.path = [moves = result_.moves](int n, const run_request&) { return numbered_path(moves(n)); };
+    result_.path = [moves = result_.moves](int n, const run_request&) {
+      std::vector<path_point> points;
+      for (const path_step& move : moves(n)) points.push_back(move.from);
+      points.push_back(moves(n).back().to);
+      return path_through(points);
+    };
   }
 
   void read_pndm() {
