@@ -25,7 +25,8 @@ struct mixture {
       const double distance = x - level.alpha * part.mean;
       return -distance * distance / (2 * part.variance_at(level));
     };
-    double largest = -std::numeric_limits<double>::infinity();  // far away all shares vanish, but not their ratios
+    double largest =
+        -std::numeric_limits<double>::infinity();  // far away all shares vanish, but not their ratios
     for (const normal& part : parts) largest = std::max(largest, exponent(part));
     double sum = 0, total = 0;
     for (const normal& part : parts) {

@@ -32,8 +32,8 @@ struct vp_sde_schedule {
   }
 };
 
-/// A sampler over the σ of Karras et al. 2022, in the process that it is for. Where that makes no difference, the
-/// variance exploding one.
+/// A sampler over the σ of Karras et al. 2022, in the process that it is for. Where that makes no difference,
+/// the variance exploding one.
 template <class S, class Schedule = diffusion::sigma_schedule>
 planner over_karras(const S& sampler, const Schedule& schedule = {}) {
   return [=](int n) {
@@ -59,10 +59,11 @@ inline std::vector<compared> deterministic_samplers() {
   return {
       {one, "ddim, euler", over_karras(ddim{})},
       {several, "heun", over_karras(heun{})},
-      {several, "edm_ablation, vp", over_karras(edm_ablation{.schedule = edm_schedule::vp, .scaling = edm_scaling::vp})},
+      {several, "edm_ablation, vp",
+       over_karras(edm_ablation{.schedule = edm_schedule::vp, .scaling = edm_scaling::vp})},
       {several, "flow_heun", over_karras(flow_heun{}, flow_schedule{})},
       {several, "dpm2", over_karras(dpm2{})},
-      {several, "dpmpp_sde, dpmpp_2s_ancestral", over_karras(dpmpp_sde{.eta = 0})},
+      {several, "dpmpp_sde, 2s_ancestral η=0", over_karras(dpmpp_sde{.eta = 0})},
       {several, "dpm_solver_singlestep 2", over_karras(dpm_solver_singlestep{})},
       {several, "dpm_solver_singlestep 3", over_karras(dpm_solver_singlestep{.order = 3})},
       {several, "dpm_fast", over_even_half_log_snr(0)},
@@ -76,7 +77,7 @@ inline std::vector<compared> deterministic_samplers() {
       {exponential, "deis 3", over_karras(deis{})},
       {exponential, "unipc 2", over_karras(unipc{})},
       {exponential, "unipc 3", over_karras(unipc{.order = 3})},
-      {exponential, "sa_solver", over_karras(sa_solver{.tau = constant_tau(0)})},
+      {exponential, "sa_solver τ=0", over_karras(sa_solver{.tau = constant_tau(0)})},
   };
 }
 
@@ -89,7 +90,7 @@ inline std::vector<compared> stochastic_samplers() {
   const char* const langevin = "Langevin, resampling";
   const char* const distilled = "for distilled networks";
   return {
-      {one, "ddpm, ddim η=1, euler_ancestral", over_karras(ddpm{})},
+      {one, "ddpm, ddim η=1", over_karras(ddpm{})},
       {one, "ddpm transition", over_karras(ddpm{fixed_variance::transition})},
       {one, "ddim η=½", over_karras(ddim{.eta = 0.5})},
       {one, "flow_euler_ancestral", over_karras(flow_euler_ancestral{}, flow_schedule{})},
@@ -107,7 +108,7 @@ inline std::vector<compared> stochastic_samplers() {
       {multistep, "dpmpp_2m_sde", over_karras(dpmpp_2m_sde())},
       {multistep, "dpmpp_3m_sde", over_karras(dpmpp_3m_sde())},
       {multistep, "sa_solver", over_karras(sa_solver{})},
-      {adams, "gam_mu μ=½", over_karras(gam_mu{.gam = 1.5, .mu = 0.5})},
+      {adams, "gam_mu γ=1.5 μ=½", over_karras(gam_mu{.gam = 1.5, .mu = 0.5})},
       {langevin, "langevin_corrected", over_karras(langevin_corrected<>{})},
       {langevin, "annealed_langevin",
        [](int n) {

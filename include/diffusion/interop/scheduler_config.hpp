@@ -251,9 +251,10 @@ class scheduler_config_reader {
     result_.sampler = ddim{.rederive_epsilon = peer_ == compat::none};
     if (peer_ == compat::diffusers)  // moves by T/n, whatever the next time
       result_.moves = [grid](int n) {
+        const std::vector<double> times = grid.times(n);
         const int stride = grid.schedule.steps() / n;
         std::vector<path_step> moves;
-        for (const double t : grid.times(n))
+        for (const double t : times)
           moves.push_back({grid.at(t), last_or(grid, t - stride), grid.at(t)});
         return moves;
       };
@@ -274,7 +275,7 @@ class scheduler_config_reader {
     result_.moves = [grid, strides](int n) {
       std::vector<double> times = grid.times(n);
       std::reverse(times.begin(), times.end());
-      const double stride = grid.schedule.steps() / n;
+      const int stride = grid.schedule.steps() / n;
       std::vector<path_step> moves;
       for (std::size_t k = 0; k < times.size(); ++k) {
         const double from = strides ? times[k] - stride : k == 0 ? 0 : times[k - 1];
