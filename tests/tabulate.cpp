@@ -56,7 +56,7 @@ TEST_CASE("The text of a run can be read") {
         "stage  from  to  told  alpha  sigma    lambda    x   x0  eps  noise  arrives\n"
         "    0     2   1     2      0      1      -inf  0.8  0.6    0      0      yes\n"
         "    1     1   0     1    0.6    0.8  -0.28768    0    1    0      0      yes\n"
-        "  end     0             1      0       inf\n");
+        "  end     0                1      0       inf\n");
 }
 
 TEST_CASE("The text names what a stage keeps and reads") {

@@ -86,7 +86,7 @@ def draw(axis, curves):
     ends.sort()
     places = spread([end[0] for end in ends], math.log10(ERRORS[1] / ERRORS[0]) / 40)
     for (error, evaluations, sampler, color), place in zip(ends, places):
-        axis.annotate(sampler, (evaluations, 10**error), (185, 10**place), color=color, fontsize=9, va="center",
+        axis.annotate(sampler, (evaluations, 10**error), (175, 10**place), color=color, fontsize=9, va="center",
                       weight="bold" if sampler in BOLD else "normal",
                       annotation_clip=False,
                       arrowprops={"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2,
@@ -104,15 +104,15 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     panels = read(sys.argv[1])
-    figure, axes = pyplot.subplots(1, 2, figsize=(15.5, 8.6))
+    figure, axes = pyplot.subplots(1, 2, figsize=(15.5, 8.4))
     for axis, (panel, curves) in zip(axes, panels.items()):
         draw(axis, curves)
         axis.set_title(TITLES[panel], fontsize=12)
     axes[0].set_ylabel("error")
     handles = [pyplot.Line2D([], [], color=color, linewidth=3) for color in COLORS.values()]
     figure.legend(handles, COLORS, loc="lower center", ncol=len(COLORS), frameon=False, fontsize=10)
-    figure.subplots_adjust(left=0.045, right=0.865, bottom=0.105, top=0.93, wspace=0.42)
-    figure.savefig(sys.argv[2], dpi=80)
+    figure.subplots_adjust(left=0.045, right=0.872, bottom=0.105, top=0.93, wspace=0.49)
+    figure.savefig(sys.argv[2], dpi=80, pil_kwargs={"optimize": True})
     print("\n".join(table(panels)))
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the errors of all samplers and draws them: docs/images/samplers.png, and the table on the terminal. A
-# minute, most of it to compile.
+# Measures the errors of all samplers and draws them: docs/images/samplers.png, and the table on the terminal. About
+# half a minute, most of it to compile.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 source "$root/.ci/packages.sh"

@@ -63,7 +63,7 @@ inline std::vector<compared> deterministic_samplers() {
        over_karras(edm_ablation{.schedule = edm_schedule::vp, .scaling = edm_scaling::vp})},
       {several, "flow_heun", over_karras(flow_heun{}, flow_schedule{})},
       {several, "dpm2", over_karras(dpm2{})},
-      {several, "dpmpp_sde, 2s_ancestral η=0", over_karras(dpmpp_sde{.eta = 0})},
+      {several, "dpmpp_sde η=0", over_karras(dpmpp_sde{.eta = 0})},
       {several, "dpm_solver_singlestep 2", over_karras(dpm_solver_singlestep{})},
       {several, "dpm_solver_singlestep 3", over_karras(dpm_solver_singlestep{.order = 3})},
       {several, "dpm_fast", over_even_half_log_snr(0)},

@@ -52,7 +52,10 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
   const record options = file.object("sampler");
   const std::vector<double> recorded = file.numbers("sigmas");
   const sigma_grid grid = read_sigma_grid(
-      schedule, timesteps, {.kind = kind, .eta = options.number("eta", 1), .recorded = recorded});
+      schedule, timesteps, {.kind = kind,
+                            .prediction = file.text("prediction"),
+                            .eta = options.number("eta", 1),
+                            .recorded = recorded});
   if (recorded.size() != grid.sigmas.size())
     file.fail("sigmas", std::to_string(recorded.size()) + " recorded, the grid has " +
                             std::to_string(grid.sigmas.size()));
@@ -79,7 +82,11 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
   // Having been compared, the recorded list is the one to step along: the open loop is about the steps.
   std::vector<double> sigmas = two_stages ? without_doubles(recorded) : recorded;
   // Diffusers' Euler makes n + 1 of them there, and stops at the last but one.
-  if (timesteps.has("interpolation") && timesteps.text("interpolation") == "log_linear") sigmas.pop_back();
+  if (timesteps.has("interpolation") && timesteps.text("interpolation") == "log_linear" &&
+      timesteps.text("sigma_spacing") == "default")
+    sigmas.pop_back();
+  // The inversion steps from one of its times to the next, of which there may be fewer than σ.
+  if (kind == "dpm_solver_multistep_inverse") sigmas.resize(grid.values.size() + 1);
   if (kind == "karras_ve") {  // listed from the cleanest, without the end
     std::reverse(sigmas.begin(), sigmas.end());
     sigmas.push_back(0);
@@ -141,7 +148,8 @@ d::run_path path_of_steps(const record& file, const std::string& kind, report& r
                           timesteps.number("strength", 1));
     const std::vector<int> indices = indices_of(grid);
     result.compare_exactly("timesteps.values", timesteps.integers("values", 0, discrete.steps() - 1), indices);
-    return path_of_grid(discrete, grid, kind == "lcm" && last_is_clean);
+    // Diffusers' LCM ends with x̂0, whatever set_alpha_to_one says, its TCD at index 0.
+    return path_of_grid(discrete, grid, kind == "lcm");
   }
   if (kind == "pndm") {
     const d::discrete_schedule<> discrete = read_schedule(schedule);

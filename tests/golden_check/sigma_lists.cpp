@@ -62,6 +62,12 @@ values respaced(const std::string& spacing, int n, d::sigma_range range) {
   throw unsupported("timesteps.sigma_spacing \"" + spacing + '"');
 }
 
+/// Each time once. Diffusers' inversion leaves out repeated times, but not their σ, and so it ends early.
+values without_repeats(values list) {
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+  return list;
+}
+
 void require_no_offset(const record& timesteps) { (void)timesteps.integer("offset", 0, 0, 0); }
 
 d::sigma_range read_range(const record& options) {
@@ -117,9 +123,12 @@ sigma_grid read_sigma_space(const record& schedule, const record& timesteps, con
   const std::string final_sigma = timesteps.choice("final_sigma", {"zero", "sigma_min"});
   const bool log_linear = timesteps.has("interpolation") &&
                           timesteps.choice("interpolation", {"linear", "log_linear"}) == "log_linear";
+  // Euler looks at it for v networks only.
   const bool told_log_sigma = timesteps.has("timestep_type") &&
-                              timesteps.choice("timestep_type", {"discrete", "continuous"}) == "continuous";
+                              timesteps.choice("timestep_type", {"discrete", "continuous"}) == "continuous" &&
+                              request.prediction == "v";
   const double last = final_sigma == "zero" ? 0 : sigma_at_index(table, 0);
+  if (spacing == "default") timesteps.inform({"sigma_min", "sigma_max"});  // nothing lies between them
   const auto index_of = [&](double sigma) { return table.find(sigma).t - 1; };
 
   values times;
@@ -189,7 +198,9 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
   const int train_steps = timesteps.has("lambda_min_clipped")
                               ? d::steps_above(table, timesteps.number("lambda_min_clipped"))
                               : all_steps;
-  const d::sigma_range range{sigma_at_index(table, 0), sigma_at_index(table, all_steps - 1)};
+  const double cleanest = sigma_at_index(table, 0);
+  const d::sigma_range range{timesteps.number("sigma_min", cleanest),
+                             timesteps.number("sigma_max", sigma_at_index(table, all_steps - 1))};
 
   if (spacing == "flow") {
     // unipc spreads n times from 1 down, the others n + 1 times from 1 - 1/T down to 0, without their end.
@@ -201,10 +212,11 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
     sigmas = transformed(sigmas, [&](double s) { return d::flow_shift(s, shift); });
     if (unipc && sigmas[0] == 1) sigmas[0] -= 1e-6;
     const values times = transformed(sigmas, [&](double s) { return truncated(s * all_steps); });
-    const double last = final_sigma == "repeat_last" ? sigmas.back() : 0;
-    if (final_sigma == "sigma_min")
-      throw unsupported("timesteps.final_sigma \"sigma_min\" with flow spacing");
-    return {d::with_final(sigmas, last), times};
+    // "sigma_min" is the VP table's, or that of the list. The inversion does not turn its list round, so that it goes
+    // towards clean data too, and repeats the last entry.
+    const bool repeats = inverse || final_sigma == "repeat_last" || (unipc && final_sigma == "sigma_min");
+    const double last = repeats ? sigmas.back() : final_sigma == "sigma_min" ? cleanest : 0;
+    return {d::with_final(sigmas, last), inverse ? without_repeats(times) : times};
   }
 
   values times;
@@ -229,9 +241,11 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
   }
   if (inverse) {
     const double last = spacing == "default" ? sigma_at_index(table, train_steps - 1) : sigmas[0];
-    return {d::with_final(reversed(sigmas), last), reversed(times)};
+    return {d::with_final(reversed(sigmas), last), without_repeats(reversed(times))};
   }
-  const double last = final_sigma == "zero" ? 0 : final_sigma == "sigma_min" ? range.min : sigmas.back();
+  // UniPC takes the end of its list.
+  const bool repeats = final_sigma == "repeat_last" || (kind == "unipc" && spacing != "default");
+  const double last = final_sigma == "zero" ? 0 : repeats ? sigmas.back() : cleanest;
   return {d::with_final(sigmas, last), times};
 }
 
@@ -280,10 +294,13 @@ sigma_grid read_edm(const record& schedule, const record& timesteps, const sigma
   const std::string kind = schedule.choice("kind", {"karras", "exponential"});
   const double rho = schedule.number("rho", 7);
   const d::sigma_range range = read_range(schedule);
-  const values sigmas = kind == "karras" ? d::karras_sigmas(n, range, rho) : d::exponential_sigmas(n, range);
+  values sigmas = kind == "karras" ? d::karras_sigmas(n, range, rho) : d::exponential_sigmas(n, range);
+  // Diffusers turns an ascending list round: of a single value that is the lower end.
+  if (n == 1 && kind == "exponential") sigmas = {range.min};
   const bool zero = timesteps.choice("final_sigma", {"zero", "sigma_min"}) == "zero";
   const bool cosine = request.kind == "cosine_dpm_solver_multistep";
-  return {d::with_final(sigmas, zero ? 0 : sigmas.back()), transformed(sigmas, [&](double sigma) {
+  const double last = zero ? 0 : request.kind == "edm_euler" ? sigmas.back() : range.min;
+  return {d::with_final(sigmas, last), transformed(sigmas, [&](double sigma) {
             return cosine ? std::atan(sigma) * (2 / std::numbers::pi) : std::log(sigma) / 4;
           })};
 }
@@ -456,7 +473,7 @@ std::vector<double> read_sigma_list(const record& schedule, const record& timest
 std::vector<double> read_time_values(const record& schedule, const record& timesteps,
                                      const std::string& sampler_kind, double eta,
                                      std::span<const double> recorded) {
-  return read_sigma_grid(schedule, timesteps, {sampler_kind, eta, recorded}).values;
+  return read_sigma_grid(schedule, timesteps, {.kind = sampler_kind, .eta = eta, .recorded = recorded}).values;
 }
 
 }  // namespace golden

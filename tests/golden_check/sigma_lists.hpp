@@ -17,8 +17,9 @@ struct sigma_grid {
 
 /// What a grid depends on beside `schedule` and `timesteps`.
 struct sigma_request {
-  std::string kind;  ///< of the sampler
-  double eta = 1;    ///< of kind dpm2_ancestral, whose times between depend on it
+  std::string kind;          ///< of the sampler
+  std::string prediction{};  ///< what the network returns, which tells how Euler tells it the time
+  double eta = 1;            ///< of kind dpm2_ancestral, whose times between depend on it
   std::span<const double>
       recorded{};  ///< the file's `sigmas`, which are given where the spacing is "explicit"
 };

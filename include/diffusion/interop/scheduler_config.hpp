@@ -254,8 +254,7 @@ class scheduler_config_reader {
         const std::vector<double> times = grid.times(n);
         const int stride = grid.schedule.steps() / n;
         std::vector<path_step> moves;
-        for (const double t : times)
-          moves.push_back({grid.at(t), last_or(grid, t - stride), grid.at(t)});
+        for (const double t : times) moves.push_back({grid.at(t), last_or(grid, t - stride), grid.at(t)});
         return moves;
       };
   }
@@ -315,11 +314,11 @@ class scheduler_config_reader {
     std::vector<path_point> points;
     for (std::size_t k = 0; k < whole.size(); ++k) {
       points.push_back(whole.point(k));
-      if (k >= 3 || whole.point(k + 1).level.sigma == 0) continue;
       const int from = static_cast<int>(whole.point(k).t);
       const int to = static_cast<int>(whole.point(k + 1).t);
+      if (k >= 3 || whole.point(k + 1).level.sigma == 0 || from == to) continue;
       if (from - to < 2)
-        invalid("steps", whole.size(), "so few that the first three can be halved, or skip_prk_steps");
+        invalid("steps", whole.size(), "so few that the first three can be halved, or with skip_prk_steps");
       points.push_back(grid.at((from + to) / 2));
     }
     points.push_back(whole.point(whole.size()));
