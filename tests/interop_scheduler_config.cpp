@@ -12,7 +12,7 @@ using support::roundoff;
 
 namespace {
 
-// As they are published with the models.
+// Like those that are published with models, down to the keys of other classes.
 constexpr const char* stable_diffusion_1 = R"({
   "_class_name": "PNDMScheduler", "_diffusers_version": "0.6.0",
   "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "clip_sample": false,
@@ -264,7 +264,7 @@ TEST_CASE("A configured run samples") {
       for (std::size_t i = 0; i < at.data().size(); ++i)
         out.data()[i] = static_cast<float>(w.x0 * 0.25 + w.epsilon * (at.data()[i] - alpha * 0.25) / sigma);
     });
-    sample(plan, network, philox_normal(7), rows<float>(x, 1), work, scheduler.options());
+    sample(plan, network, philox_normal{7}, rows<float>(x, 1), work, scheduler.options());
     const noise_level end = plan.stages.back().to.level;
     for (const float value : x) CHECK(std::abs(value - 0.25 * end.alpha) <= 4 * end.sigma + 1e-3);
   }

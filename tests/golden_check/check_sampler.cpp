@@ -43,6 +43,44 @@ double rounding_of(const replayed_run& file, d::noise_level from) {
   return x0_rounding(file.p, file.model.kind(), from);
 }
 
+/// Of a method with memory: the last five points of its path are those that it may look at.
+double rounding_of_history(const replayed_run& run, const d::run_stage& stage) {
+  double weights = 0;
+  for (const d::memory_term& term : stage.next.past) weights += std::abs(term.weight);
+  std::vector<double> logs;
+  for (const d::run_stage& earlier : run.plan.stages) {
+    if (earlier.from.level.alpha > 0 && earlier.from.level.sigma > 0)
+      logs.push_back(d::half_log_snr(earlier.from.level));
+    if (&earlier == &stage) break;
+  }
+  double largest = 0;
+  double gap = HUGE_VAL;
+  for (std::size_t i = logs.size() - std::min<std::size_t>(logs.size(), 5); i + 1 < logs.size(); ++i) {
+    largest = std::max({largest, std::abs(logs[i]), std::abs(logs[i + 1])});
+    if (logs[i + 1] != logs[i]) gap = std::min(gap, std::abs(logs[i + 1] - logs[i]));
+  }
+  return history_rounding(run.p, weights, stage.next.past.size(), largest, gap);
+}
+
+/// The rounding of planned steps, which may have several evaluations.
+void add_step_rounding(replayed_run& run, const std::string& kind, double eta) {
+  std::size_t k = 0;
+  bool begins = true;
+  d::noise_level from;
+  for (const d::run_stage& stage : run.plan.stages) {
+    if (begins) from = stage.from.level;
+    begins = stage.arrives;
+    const d::noise_level to = stage.to.level;
+    if (!stage.asks || k == run.asks.size()) continue;
+    recorded_ask& ask = run.asks[k++];
+    ask.rounding = std::max(rounding_of(run, ask.at), step_rounding(run.p, from, to));
+    ask.rounding = std::max(ask.rounding, rounding_of_history(run, stage));
+    if (stage.next.now.noise != 0) ask.rounding = std::max(ask.rounding, noise_rounding(run.p, from, to));
+    if (kind == "dpm2_ancestral" && to.sigma > 0 && to.sigma < from.sigma)
+      ask.rounding = std::max(ask.rounding, down_rounding(run.p, from.sigma, to.sigma, eta));
+  }
+}
+
 /// EDM's ablation sampler takes √(σ̂² - σ²) after a round trip from σ to t and back. Where that ends a few last bits
 /// above σ, it adds noise that its file does not record, √(2 · 16 · 2⁻⁵³) σ at most: the difference between the end
 /// of one step and the start of the next.
@@ -96,7 +134,7 @@ replayed_run read_run(const record& file, const std::string& kind, report& resul
   } else {
     run.plan = read_plan(file, options, kind, result);
     run.asks = read_planned_asks(file, kind, dims);
-    for (recorded_ask& ask : run.asks) ask.rounding = rounding_of(run, ask.at);
+    add_step_rounding(run, kind, options.number("eta", 1));
     // Of denoising-diffusion-pytorch, whose network's output is x̂0, recorded after clipping.
     if (options.flag("clip_denoised", false) && file.text("peer").starts_with("denoising-diffusion-pytorch@"))
       run.output_limit = 1;

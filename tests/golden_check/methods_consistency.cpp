@@ -27,8 +27,9 @@ planner plan_of(S sampler) {
 /// Song et al.'s models: what the network returns is still noised at the schedule's σ_min.
 planner read_consistency(const record& options, const record& file) {
   (void)options.flag("clip_denoised");  // a transform of x̂0
-  const d::consistency sampler{.sigma_min = file.object("schedule").number("sigma_min"),
-                               .s_noise = options.number("s_noise", 1)};
+  d::consistency sampler{.sigma_min = file.object("schedule").number("sigma_min"),
+                         .s_noise = options.number("s_noise", 1)};
+  if (file.text("dtype") == "f32") sampler.sigma_min = static_cast<float>(sampler.sigma_min);  // as the list has it
   return [=](const d::run_path& path) {
     // The levels that the files give for a step's end are those of the noise that is added.
     const bool given_as_added = path.point(path.size()).level.sigma == 0;
@@ -43,6 +44,7 @@ planner read_flow_euler_ancestral(const record& options) {
                                         .s_noise = options.number("s_noise", 1)};
   return [=](const d::run_path& path) {
     d::run_plan plan = make_plan(path, sampler);
+    if (sampler.eta == 0) return plan;  // nor does the peer add it then
     for (auto& stage : plan.stages) {
       const auto [alpha, sigma] = stage.to.level;
       if (sigma == 0) continue;
@@ -53,6 +55,25 @@ planner read_flow_euler_ancestral(const record& options) {
       now.x *= (1 - down) / (1 - down + added);
       now.x0 *= (1 - down) / (1 - down + added);
       now.noise = std::hypot(now.noise, sampler.s_noise * kept * std::sqrt(added) / (1 - down));
+    }
+    return plan;
+  };
+}
+
+/// Diffusers steps to t - ⌊T/n⌋, which need not be the next time, so the levels do not form a chain. Every step is
+/// that of a run over the last time, this one, and where it leads; of first order if that is below index 0.
+planner read_cogvideox_dpm(const record& file, const method_context& context) {
+  const int stride = context.train_steps / context.steps;
+  const std::vector<int> indices = file.object("timesteps").integers("values", 0, context.train_steps - 1);
+  return [=](const d::run_path& path) {
+    const d::dpm_solver_multistep solver{.eta = 1, .lower_order_final = false};
+    d::run_plan plan{.stages = {}, .slots = 1};
+    for (std::size_t k = 0; k < path.size(); ++k) {
+      const auto& [from, to, eval] = path[k];
+      std::vector<d::path_point> points{from, to};
+      if (k > 0 && indices[k] >= stride) points.insert(points.begin(), path[k - 1].from);
+      plan.stages.push_back(solver.plan(d::run_path(points)).stages.back());
+      plan.stages.back().keep = {{.slot = 0, .value = {.now = {.x0 = 1}, .past = {}}}};
     }
     return plan;
   };
@@ -89,7 +110,7 @@ std::optional<planner> read_consistency_method(const std::string& kind, const re
   if (kind == "flow_heun") return plan_of(d::flow_heun{});
   if (kind == "cogvideox_dpm") {  // SDE-DPM-Solver++(2M), midpoint; each step has two draws, the last is used
     (void)options.flag("final_alpha_one", true);
-    return plan_of(d::dpm_solver_multistep{.eta = 1, .lower_order_final = false, .euler_at_final = true});
+    return read_cogvideox_dpm(file, context);
   }
   return std::nullopt;
 }

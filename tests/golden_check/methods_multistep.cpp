@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "diffusion/samplers/ddim.hpp"
 #include "diffusion/samplers/deis.hpp"
 #include "diffusion/samplers/ipndm.hpp"
 #include "diffusion/samplers/pndm.hpp"
@@ -91,6 +92,7 @@ planner read_pndm(const record& options, const method_context& context) {
   (void)options.flag("final_alpha_one");  // the last level of the path
   const bool v = context.prediction == "v";
   return [halved, v](const d::run_path& evaluations) {
+    if (evaluations.size() == 1) return d::make_plan(evaluations, d::ddim{});  // the beginning of a start
     d::pndm method{halved ? d::pndm_start::runge_kutta_on_grid : d::pndm_start::improved_euler};
     if (!v && evaluations.size() >= (halved ? 12 : 2)) {
       d::run_plan plan = method.plan(d::run_path(points_of(evaluations, halved)));

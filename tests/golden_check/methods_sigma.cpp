@@ -34,8 +34,15 @@ diffusion::edm_churn read_early_churn(const record& options) {
   return churn;
 }
 
-planner read_euler(const std::string& kind, const record& options, const std::string& prediction) {
+planner read_euler(const std::string& kind, const record& options, const record& file, const std::string& prediction) {
   diffusion::euler method{.churn = read_churn(options)};
+  const record timesteps = file.object("timesteps");
+  if (timesteps.has("interpolation") && timesteps.text("interpolation") == "log_linear" &&
+      timesteps.text("sigma_spacing") == "default") {
+    // Diffusers shares the churn among the n + 1 σ of its list, of which it steps from n.
+    const double n = timesteps.integer("steps", 1, 1'000'000);
+    method.churn.churn *= n / (n + 1);
+  }
   if (kind == "edm_euler") method.sigma_data = options.number("sigma_data");
   if (options.flag("churn_before_eval")) return plans(method);
   method.peer = diffusion::compat::diffusers;
@@ -90,7 +97,7 @@ planner read_karras_ve(const record& options) {
 
 std::optional<planner> read_sigma_method(const std::string& kind, const record& options, const record& file,
                                          const method_context& context) {
-  if (kind == "euler" || kind == "edm_euler") return read_euler(kind, options, context.prediction);
+  if (kind == "euler" || kind == "edm_euler") return read_euler(kind, options, file, context.prediction);
   if (kind == "euler_ancestral")
     return plans(diffusion::euler_ancestral{options.number("eta"), options.number("s_noise")});
   if (kind == "heun") return plans(diffusion::heun{.churn = read_early_churn(options)});

@@ -8,12 +8,13 @@
 
 namespace golden {
 
-/// The path of a run of diffusers' PNDM: a step for every evaluation, in the peer's arithmetic of indices. It
-/// moves by a stride of T div n, whatever the next entry of its list, or by half of it in the Runge-Kutta
-/// start. `indices` is the peer's list with its doubled entries; index i is t = i + 1, and what is below 0 is
-/// the last level.
-inline diffusion::run_path pndm_path(const diffusion::discrete_schedule<>& schedule,
-                                     std::span<const int> indices, int n, bool halved, bool last_is_clean) {
+/// One evaluation of a peer, at the level `at`, and the move after it.
+struct peer_move {
+  diffusion::noise_level from, to, at;
+};
+
+/// A path of any moves, one for every evaluation.
+inline diffusion::run_path path_of_moves(std::span<const peer_move> moves) {
   struct listed_levels {  // numbered along the run, three for each step
     using time_type = int;
     std::vector<diffusion::noise_level> levels;
@@ -21,13 +22,43 @@ inline diffusion::run_path pndm_path(const diffusion::discrete_schedule<>& sched
       return levels[static_cast<std::size_t>(number)];
     }
   };
-  const auto level_at = [&](int index) {
-    return schedule.level(index >= 0 ? index + 1 : last_is_clean ? 0 : 1);
-  };
-  const int stride = schedule.steps() / n;
   listed_levels listed;
   std::vector<diffusion::interval<int>> steps;
-  for (std::size_t k = indices.size(); k-- > 0;) {
+  for (std::size_t k = moves.size(); k-- > 0;)
+    listed.levels.insert(listed.levels.end(), {moves[k].at, moves[k].to, moves[k].from});
+  for (int number = static_cast<int>(listed.levels.size()) - 1; number >= 0; number -= 3)
+    steps.push_back({.from = number, .to = number - 1, .eval = number - 2});
+  return diffusion::run_path(listed, diffusion::time_grid(std::move(steps)));
+}
+
+/// The level at an index of a peer's table; below 0 its last level.
+inline diffusion::noise_level level_at(const diffusion::discrete_schedule<>& schedule, int index,
+                                       bool last_is_clean) {
+  return schedule.level(index >= 0 ? index + 1 : last_is_clean ? 0 : 1);
+}
+
+/// From every index by T div n, whatever the next index.
+inline diffusion::run_path path_of_strides(const diffusion::discrete_schedule<>& schedule,
+                                           std::span<const int> indices, bool last_is_clean) {
+  const int stride = schedule.steps() / static_cast<int>(indices.size());
+  std::vector<peer_move> moves;
+  for (const int index : indices) {
+    const diffusion::noise_level from = level_at(schedule, index, last_is_clean);
+    moves.push_back({from, level_at(schedule, index - stride, last_is_clean), from});
+  }
+  return path_of_moves(moves);
+}
+
+/// The path of a run of diffusers' PNDM: a step for every evaluation, in the peer's arithmetic of indices. It
+/// moves by a stride of T div n, whatever the next entry of its list, or by half of it in the Runge-Kutta
+/// start. `indices` is the peer's list with its doubled entries; index i is t = i + 1, and what is below 0 is
+/// the last level.
+inline diffusion::run_path pndm_path(const diffusion::discrete_schedule<>& schedule,
+                                     std::span<const int> indices, int n, bool halved, bool last_is_clean) {
+  const auto level = [&](int index) { return level_at(schedule, index, last_is_clean); };
+  const int stride = schedule.steps() / n;
+  std::vector<peer_move> moves;
+  for (std::size_t k = 0; k < indices.size(); ++k) {
     const int index = indices[k];
     int from = index;
     int to = index - stride;
@@ -38,11 +69,9 @@ inline diffusion::run_path pndm_path(const diffusion::discrete_schedule<>& sched
       from = index + stride;
       to = index;
     }
-    listed.levels.insert(listed.levels.end(), {level_at(index), level_at(to), level_at(from)});
+    moves.push_back({level(from), level(to), level(index)});
   }
-  for (int number = static_cast<int>(listed.levels.size()) - 1; number >= 0; number -= 3)
-    steps.push_back({.from = number, .to = number - 1, .eval = number - 2});
-  return diffusion::run_path(listed, diffusion::time_grid(std::move(steps)));
+  return path_of_moves(moves);
 }
 
 }  // namespace golden

@@ -88,6 +88,13 @@ class replay {
   std::size_t drawn_ = 0;
 };
 
+/// The magnitude that tolerances are relative to.
+double size_of(const array& x) {
+  double largest = 1;
+  for (const double value : x) largest = std::max(largest, std::abs(value));
+  return largest;
+}
+
 /// What the peer's network returns.
 void predict(const replayed_run& file, d::rows<const double> x, d::noise_level at, d::rows<double> out) {
   file.predictor(x, at, out);
@@ -138,9 +145,12 @@ void check_open_loop(const replayed_run& file, report& result) {
   if (!file.asks.back().x_after.empty()) result.compare("x_final", file.x_final, file.asks.back().x_after, {});
 }
 
-void check_closed_loop(const replayed_run& file, report& result) {
+namespace {
+
+/// Where the run ends by itself. If asked to, with a state off by its rounding, in no particular direction, after every
+/// evaluation.
+array end_of_closed_loop(const replayed_run& file, bool off) {
   replay run(file);
-  double largest_rounding = 0;
   for (std::size_t k = 0; k < file.asks.size(); ++k) {
     run.approach(k);
     if (!file.asks[k].unrecorded.empty()) {
@@ -153,13 +163,28 @@ void check_closed_loop(const replayed_run& file, report& result) {
     if (file.asks[k].rounding > no_digits) {
       if (file.asks[k].x_after.empty()) throw malformed(file.asks[k].path + ".x: missing");
       run.set_x(file.asks[k].x_after);
-    } else {
-      largest_rounding = std::max(largest_rounding, file.asks[k].rounding);
+    } else if (off) {
+      array x = run.x();
+      const double rounding = std::max(file.asks[k].rounding, 8 * unit_rounding(file.p)) * size_of(x);
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] += rounding * std::sqrt(2) * std::cos(double(1 + 2 * i + k));
+      run.set_x(x);
     }
   }
   run.finish();
-  result.compare("x_final in closed loop", file.x_final, run.x(),
-                 of_closed_loop(file.p, file.closed_loop_gain, file.steps, largest_rounding));
+  return run.x();
+}
+
+}  // namespace
+
+void check_closed_loop(const replayed_run& file, report& result) {
+  const array end = end_of_closed_loop(file, false);
+  array change = end_of_closed_loop(file, true);
+  for (std::size_t i = 0; i < change.size(); ++i) change[i] = std::abs(change[i] - end[i]);
+  // In the worst direction, changes of N numbers by at most δ each do √N times as much as in a random one (Cauchy-Schwarz).
+  const double largest = *std::max_element(change.begin(), change.end()) *
+                         std::sqrt(double(file.dims.row_size * file.asks.size()));
+  result.compare("x_final in closed loop", file.x_final, end,
+                 of_closed_loop(file.p, file.closed_loop_gain, file.steps, largest / size_of(file.x_final)));
 }
 
 }  // namespace golden

@@ -64,12 +64,20 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
   double smallest = recorded.front();
   for (const double sigma : recorded)
     if (sigma > 0) smallest = std::min(smallest, sigma);
-  for (std::size_t i = 0; i < recorded.size(); ++i)
-    result.compare("sigmas[" + std::to_string(i) + "]", recorded[i], grid.sigmas[i],
-                   of_sigma(p, recorded[i], smallest, train_steps));
+  // The inversion's beta list starts from its other end: σ = σ_max - q (σ_max - σ_min).
+  const bool from_noisiest = kind == "dpm_solver_multistep_inverse" &&
+                             timesteps.has("sigma_spacing") && timesteps.text("sigma_spacing") == "beta";
+  for (std::size_t i = 0; i < recorded.size(); ++i) {
+    tolerance allowed =
+        of_sigma(p, recorded[i], smallest, train_steps, schedule.flag("zero_terminal_snr", false));
+    if (from_noisiest) allowed.relative += 2 * unit_rounding(p) * recorded.back() / recorded[i];
+    result.compare("sigmas[" + std::to_string(i) + "]", recorded[i], grid.sigmas[i], allowed);
+  }
   if (timesteps.has("values")) {
     const std::vector<double> values = timesteps.numbers("values");
-    result.compare("timesteps.values", values, grid.values, of_fractional_times(p));
+    tolerance allowed = of_fractional_times(p);
+    allowed.relative += grid.times_rounding / std::max(1.0, values.empty() ? 0 : values.front());
+    result.compare("timesteps.values", values, grid.values, allowed);
   }
 
   const bool flow = kind.starts_with("flow_") || file.text("prediction") == "flow";
@@ -167,7 +175,8 @@ d::run_path path_of_steps(const record& file, const std::string& kind, report& r
   }
   if (kind == "cogvideox_dpm") {
     const d::discrete_schedule<> discrete = read_schedule(schedule);
-    return path_of_grid(discrete, read_grid(timesteps, discrete.steps()), last_is_clean);
+    const d::time_grid grid = read_grid(timesteps, discrete.steps());
+    return path_of_strides(discrete, indices_of(grid), last_is_clean);
   }
   if (kind == "consistency_decoder") {  // two fixed times, then clean
     (void)timesteps.choice("spacing", {"fixed"});
@@ -197,7 +206,7 @@ d::run_path path_of_steps(const record& file, const std::string& kind, report& r
     std::vector<double> times;
     for (const auto& point : points) times.push_back(point.t);
     times.resize(values.size());
-    result.compare("timesteps.values", values, times, of_fractional_times(precision::f64));
+    result.compare("timesteps.values", values, times, of_fractional_times(read_header(file)));
     return path_of(points, vp_level);
   }
   throw unsupported("sampler.kind \"" + kind + '"');

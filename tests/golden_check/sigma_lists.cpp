@@ -29,8 +29,16 @@ values transformed(values list, const auto& f) {
   return list;
 }
 
-/// Truncation, where an integer up to rounding counts as one.
-double truncated(double value) { return std::floor(value + 1e-9); }
+/// Truncation. Of an integer up to rounding it is either that or the one below, as recorded.
+values truncated(const values& list, const values& recorded) {
+  values result;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const double whole = std::floor(list[i] + 1e-9);
+    const bool below = whole > list[i] - 1e-9 && i < recorded.size() && recorded[i] == whole - 1;
+    result.push_back(below ? recorded[i] : whole);
+  }
+  return result;
+}
 
 values reversed(values list) {
   std::reverse(list.begin(), list.end());
@@ -62,7 +70,7 @@ values respaced(const std::string& spacing, int n, d::sigma_range range) {
   throw unsupported("timesteps.sigma_spacing \"" + spacing + '"');
 }
 
-/// Each time once. Diffusers' inversion leaves out repeated times, but not their σ, and so it ends early.
+/// Each time once. Diffusers' inversion leaves out what rounding made equal, but not its σ, and so it ends early.
 values without_repeats(values list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
   return list;
@@ -168,16 +176,23 @@ sigma_grid read_sigma_space(const record& schedule, const record& timesteps, con
   if (kind == "heun") return {d::with_final(doubled(sigmas), last), doubled(times)};
   if (is_one_of(kind, {"dpm2", "dpm2_ancestral", "dpm_solver_sde"})) {
     values middles;
+    double times_rounding = 0;
     for (std::size_t k = 0; k + 1 < sigmas.size(); ++k) {
       double to = sigmas[k + 1];
+      double roundings = 8;
       if (kind == "dpm2_ancestral") {
         const double up = request.eta * to * std::sqrt(1 - to * to / (sigmas[k] * sigmas[k]));
         to = std::sqrt(to * to - std::min(up * up, to * to));
+        roundings *= sigmas[k + 1] * sigmas[k + 1] / (to * to);  // the terms of the difference cancel
       }
       middles.push_back(middle_time(sigmas[k], to));
+      const double moved = middle_time(sigmas[k], to * (1 + roundings * 0x1p-53));
+      if (to > 0) times_rounding = std::max(times_rounding, std::abs(moved - middles.back()));
     }
     const bool one_end = kind == "dpm_solver_sde";
-    return {d::with_final(one_end ? doubled(sigmas) : doubled(list), last), interleaved(times, middles)};
+    return {.sigmas = d::with_final(one_end ? doubled(sigmas) : doubled(list), last),
+            .values = interleaved(times, middles),
+            .times_rounding = times_rounding};
   }
   return {list, times};
 }
@@ -199,6 +214,7 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
                               ? d::steps_above(table, timesteps.number("lambda_min_clipped"))
                               : all_steps;
   const double cleanest = sigma_at_index(table, 0);
+  const values recorded_times = timesteps.has("values") ? timesteps.numbers("values") : values();
   const d::sigma_range range{timesteps.number("sigma_min", cleanest),
                              timesteps.number("sigma_max", sigma_at_index(table, all_steps - 1))};
 
@@ -211,16 +227,22 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
     sigmas.pop_back();
     sigmas = transformed(sigmas, [&](double s) { return d::flow_shift(s, shift); });
     if (unipc && sigmas[0] == 1) sigmas[0] -= 1e-6;
-    const values times = transformed(sigmas, [&](double s) { return truncated(s * all_steps); });
+    const values times = truncated(transformed(sigmas, [&](double s) { return s * all_steps; }), recorded_times);
     // "sigma_min" is the VP table's, or that of the list. The inversion does not turn its list round, so that it goes
     // towards clean data too, and repeats the last entry.
     const bool repeats = inverse || final_sigma == "repeat_last" || (unipc && final_sigma == "sigma_min");
     const double last = repeats ? sigmas.back() : final_sigma == "sigma_min" ? cleanest : 0;
-    return {d::with_final(sigmas, last), inverse ? without_repeats(times) : times};
+    return {d::with_final(sigmas, last), times};
   }
 
   values times;
   if (grid_name == "trailing") times = trailing_indices(train_steps, n);
+  if (grid_name == "trailing" && inverse && train_steps < all_steps) {
+    // Its stride is that of the whole table, so that it has fewer times.
+    times.clear();
+    for (int k = 0; train_steps - k * (double(all_steps) / n) > 0; ++k)
+      times.push_back(std::nearbyint(train_steps - k * (double(all_steps) / n)) - 1);
+  }
   if (grid_name == "linspace")
     times = with_ties_of_peers(values_at(d::open_linspace_grid(train_steps, n)),
                                [&](double k) { return k * (double(train_steps - 1) / n); });
@@ -231,17 +253,20 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
     times.erase(times.begin());
   }
   values sigmas = transformed(times, [&](double t) { return sigma_at_index(table, t); });
+  bool rounds = true;
   if (spacing != "default") {
     sigmas = respaced(spacing, n, range);
-    const bool rounds = is_one_of(spacing, {"karras", "lu"}) && schedule.text("kind") != "cosine";
-    times = transformed(sigmas, [&](double sigma) {
-      const double index = table.find(sigma).t - 1;
-      return rounds ? std::nearbyint(index) : truncated(index);
-    });
+    if (inverse && n == 1) sigmas = {range.min};  // the first of its list
+    // dpm_solver_multistep does not round these over a cosine schedule.
+    rounds = is_one_of(spacing, {"karras", "lu"}) &&
+             !(kind == "dpm_solver_multistep" && schedule.text("kind") == "cosine");
+    times = transformed(sigmas, [&](double sigma) { return table.find(sigma).t - 1; });
+    times = rounds ? transformed(times, [](double t) { return std::nearbyint(t); })
+                   : truncated(times, inverse ? reversed(recorded_times) : recorded_times);
   }
   if (inverse) {
     const double last = spacing == "default" ? sigma_at_index(table, train_steps - 1) : sigmas[0];
-    return {d::with_final(reversed(sigmas), last), without_repeats(reversed(times))};
+    return {d::with_final(reversed(sigmas), last), rounds ? without_repeats(reversed(times)) : reversed(times)};
   }
   // UniPC takes the end of its list.
   const bool repeats = final_sigma == "repeat_last" || (kind == "unipc" && spacing != "default");

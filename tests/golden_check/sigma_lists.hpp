@@ -13,6 +13,7 @@ struct sigma_grid {
   std::vector<double> sigmas;  ///< the file's `sigmas`: the last entry included, doubled for two-stage kinds
   std::vector<double> values;  ///< `timesteps.values`; empty where the peer has none
   double rounding = 0;         ///< what the peers' rounding of ᾱ may add to the relative error of σ
+  double times_rounding = 0;   ///< of times between two σ
 };
 
 /// What a grid depends on beside `schedule` and `timesteps`.

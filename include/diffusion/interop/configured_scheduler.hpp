@@ -5,7 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "diffusion/interop/configured_grids.hpp"
+#include "diffusion/interop/configured_flow_grids.hpp"
 #include "diffusion/predictor.hpp"
 #include "diffusion/samplers/consistency.hpp"
 #include "diffusion/samplers/ddim.hpp"

@@ -59,7 +59,9 @@ class brownian_normal {
     using R = arithmetic<T>;
     const descent to_a = descend(a);
     const descent to_b = descend(b);
-    const auto scale = detail::pack<R, Arch>(static_cast<R>(1 / std::sqrt(std::abs(snr_at(b) - snr_at(a)))));
+    // In this order both ways, so that the way back is the same noise with the other sign, bit by bit.
+    const double length = snr_at(std::max(a, b)) - snr_at(std::min(a, b));
+    const auto scale = detail::pack<R, Arch>(static_cast<R>(1 / std::sqrt(length)));
     alignas(64) std::array<R, detail::tile_size> w_a, w_b;
     for (std::size_t i = 0; i < z.size(); i += detail::tile_size) {
       find<Arch>(sample, to_a, i / detail::tile_size, w_a);
