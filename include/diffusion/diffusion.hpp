@@ -53,4 +53,5 @@
 #include "diffusion/schedules/training_sigmas.hpp"
 #include "diffusion/schedules/trigflow.hpp"
 #include "diffusion/solver_grids.hpp"
+#include "diffusion/tabulate.hpp"
 #include "diffusion/timestep_embedding.hpp"

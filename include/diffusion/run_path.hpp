@@ -55,6 +55,12 @@ class run_path {
     require_levels();
   }
 
+  /// The given steps, which need not follow one from the other.
+  explicit run_path(std::vector<path_step> steps) : steps_(std::move(steps)) {
+    if (steps_.empty()) detail::invalid("number of steps", 0, "at least 1");
+    require_levels();
+  }
+
   /// The points where σ/α has the given values, of which only the last may be 0 (clean data, told as t = 0).
   template <InvertibleSchedule Schedule>
   run_path(const Schedule& schedule, std::span<const double> noise_to_signal)

@@ -76,6 +76,9 @@ void add_step_rounding(replayed_run& run, const std::string& kind, double eta) {
     ask.rounding = std::max(rounding_of(run, ask.at), step_rounding(run.p, from, to));
     ask.rounding = std::max(ask.rounding, rounding_of_history(run, stage));
     if (stage.next.now.noise != 0) ask.rounding = std::max(ask.rounding, noise_rounding(run.p, from, to));
+    // Its steps add to t = σ², where t_from + (t_to - t_from) has the rounding of t_from.
+    if (kind == "edm_ablation" && to.sigma > 0)
+      ask.rounding = std::max(ask.rounding, 8 * unit_rounding(run.p) * std::pow(from.sigma / to.sigma, 2));
     if (kind == "dpm2_ancestral" && to.sigma > 0 && to.sigma < from.sigma)
       ask.rounding = std::max(ask.rounding, down_rounding(run.p, from.sigma, to.sigma, eta));
   }

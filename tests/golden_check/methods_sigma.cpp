@@ -10,6 +10,7 @@
 #include "diffusion/samplers/heun.hpp"
 #include "diffusion/samplers/lms.hpp"
 #include "methods.hpp"
+#include "sigma_lists.hpp"
 
 namespace golden {
 namespace {
@@ -58,15 +59,9 @@ planner read_euler(const std::string& kind, const record& options, const record&
 /// β_d and β_min that reach σ_max at t = 1 and σ_min at t = ε_s (Karras et al. 2022, table 1).
 void read_vp_time(const record& schedule, diffusion::edm_ablation& method) {
   const double start = schedule.number("epsilon_s");
-  const double exponent_at = [](double t) { return (19.9 * t / 2 + 0.1) * t; }(start);
-  const bool vp_range = schedule.text("kind") == "vp";
-  if (!vp_range && !(schedule.has("sigma_min") && schedule.has("sigma_max")))
-    throw unsupported("schedule vp with the default range of another discretization");
-  const auto exponent = [&](const char* key, double fallback) {
-    return schedule.has(key) ? std::log1p(schedule.number(key) * schedule.number(key)) : fallback;
-  };
-  const double low = exponent("sigma_min", exponent_at);
-  const double high = exponent("sigma_max", 19.9 / 2 + 0.1);
+  const auto [min, max] = edm_range(schedule);
+  const double low = std::log1p(min * min);
+  const double high = std::log1p(max * max);
   method.beta_d = 2 * (low / start - high) / (start - 1);
   method.beta_min = high - method.beta_d / 2;
 }

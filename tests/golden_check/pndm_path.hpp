@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "diffusion/run_path.hpp"
@@ -15,20 +16,12 @@ struct peer_move {
 
 /// A path of any moves, one for every evaluation.
 inline diffusion::run_path path_of_moves(std::span<const peer_move> moves) {
-  struct listed_levels {  // numbered along the run, three for each step
-    using time_type = int;
-    std::vector<diffusion::noise_level> levels;
-    [[nodiscard]] diffusion::noise_level level(int number) const {
-      return levels[static_cast<std::size_t>(number)];
-    }
-  };
-  listed_levels listed;
-  std::vector<diffusion::interval<int>> steps;
-  for (std::size_t k = moves.size(); k-- > 0;)
-    listed.levels.insert(listed.levels.end(), {moves[k].at, moves[k].to, moves[k].from});
-  for (int number = static_cast<int>(listed.levels.size()) - 1; number >= 0; number -= 3)
-    steps.push_back({.from = number, .to = number - 1, .eval = number - 2});
-  return diffusion::run_path(listed, diffusion::time_grid(std::move(steps)));
+  std::vector<diffusion::path_step> steps;
+  for (std::size_t k = 0; k < moves.size(); ++k) {
+    const double t = static_cast<double>(moves.size() - k);
+    steps.push_back({{t, moves[k].from}, {t - 1, moves[k].to}, {t, moves[k].at}});
+  }
+  return diffusion::run_path(std::move(steps));
 }
 
 /// The level at an index of a peer's table; below 0 its last level.

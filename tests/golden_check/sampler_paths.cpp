@@ -106,9 +106,7 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
     const bool numbered = vp && k < grid.values.size();
     points.push_back({numbered ? grid.values[k] : sigmas[k], level(sigmas[k])});
   }
-  return path_of(points, flow ? level_of_sigma([](double s) { return flow_level(s / (1 + s)); })
-                         : vp ? vp_level
-                              : ve_level);
+  return path_of(points, flow ? level_of_sigma([](double s) { return flow_level(s / (1 + s)); }) : level);
 }
 
 /// From time to time of a grid over a discrete schedule, then to its last level.

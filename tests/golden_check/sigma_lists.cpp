@@ -91,6 +91,19 @@ double sigma_at_index(const d::continuous_schedule& table, double index) {
   return d::noise_to_signal(table.level(index + 1));
 }
 
+/// The index that diffusers gives to a σ: between the last entry of the table that is not above it and the next. With
+/// zero terminal SNR the last entry, 4096, is below those before it.
+double index_at_sigma(const d::continuous_schedule& table, double sigma) {
+  const int last = table.steps() - 1;
+  if (sigma_at_index(table, last) >= sigma_at_index(table, last - 1)) return table.find(sigma).t - 1;
+  int low = last;
+  while (low > 0 && sigma_at_index(table, low) > sigma * (1 + 1e-12)) --low;  // equal up to rounding is equal
+  low = std::min(low, last - 1);
+  const double below = std::log(sigma_at_index(table, low));
+  const double share = (std::log(sigma) - below) / (std::log(sigma_at_index(table, low + 1)) - below);
+  return low + std::clamp(share, 0.0, 1.0);
+}
+
 values values_at(const auto& grid) {
   values indices;
   for (const auto& step : grid) indices.push_back(step.from - 1);
@@ -137,7 +150,7 @@ sigma_grid read_sigma_space(const record& schedule, const record& timesteps, con
                               request.prediction == "v";
   const double last = final_sigma == "zero" ? 0 : sigma_at_index(table, 0);
   if (spacing == "default") timesteps.inform({"sigma_min", "sigma_max"});  // nothing lies between them
-  const auto index_of = [&](double sigma) { return table.find(sigma).t - 1; };
+  const auto index_of = [&](double sigma) { return index_at_sigma(table, sigma); };
 
   values times;
   values sigmas;
@@ -237,8 +250,8 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
 
   values times;
   if (grid_name == "trailing") times = trailing_indices(train_steps, n);
-  if (grid_name == "trailing" && inverse && train_steps < all_steps) {
-    // Its stride is that of the whole table, so that it has fewer times.
+  if (grid_name == "trailing" && train_steps < all_steps) {
+    // The stride is that of the whole table, so that there are fewer times.
     times.clear();
     for (int k = 0; train_steps - k * (double(all_steps) / n) > 0; ++k)
       times.push_back(std::nearbyint(train_steps - k * (double(all_steps) / n)) - 1);
@@ -260,7 +273,7 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
     // dpm_solver_multistep does not round these over a cosine schedule.
     rounds = is_one_of(spacing, {"karras", "lu"}) &&
              !(kind == "dpm_solver_multistep" && schedule.text("kind") == "cosine");
-    times = transformed(sigmas, [&](double sigma) { return table.find(sigma).t - 1; });
+    times = transformed(sigmas, [&](double sigma) { return index_at_sigma(table, sigma); });
     times = rounds ? transformed(times, [](double t) { return std::nearbyint(t); })
                    : truncated(times, inverse ? reversed(recorded_times) : recorded_times);
   }
@@ -273,6 +286,19 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
   const double last = final_sigma == "zero" ? 0 : repeats ? sigmas.back() : cleanest;
   return {d::with_final(sigmas, last), times};
 }
+
+}  // namespace
+
+d::sigma_range edm_range(const record& schedule) {
+  const std::string kind = schedule.text("kind");
+  const auto vp = [](double t) { return std::sqrt(std::expm1(19.9 / 2 * t * t + 0.1 * t)); };
+  const d::sigma_range defaults = kind == "vp"   ? d::sigma_range{vp(schedule.number("epsilon_s", 1e-3)), vp(1)}
+                                  : kind == "ve" ? d::sigma_range{0.02, 100}
+                                                 : d::sigma_range{0.002, kind == "edm" ? 80.0 : 81.0};
+  return {schedule.number("sigma_min", defaults.min), schedule.number("sigma_max", defaults.max)};
+}
+
+namespace {
 
 /// Lists without a table, of k-diffusion, EDM and denoising-diffusion-pytorch.
 sigma_grid read_plain_list(const record& schedule, const record& timesteps, const sigma_request&) {
@@ -289,12 +315,7 @@ sigma_grid read_plain_list(const record& schedule, const record& timesteps, cons
     const d::iddpm_sigma_options iddpm{.M = schedule.integer("M", 1, max_train_steps, 1000),
                                        .C_1 = schedule.number("C_1", 0.001),
                                        .C_2 = schedule.number("C_2", 0.008)};
-    const auto vp = [&](double t) { return std::sqrt(std::expm1(19.9 / 2 * t * t + 0.1 * t)); };
-    const d::sigma_range defaults = kind == "vp"   ? d::sigma_range{vp(eps_s), vp(1)}
-                                    : kind == "ve" ? d::sigma_range{0.02, 100}
-                                                   : d::sigma_range{0.002, kind == "edm" ? 80.0 : 81.0};
-    const d::sigma_range range{schedule.number("sigma_min", defaults.min),
-                               schedule.number("sigma_max", defaults.max)};
+    const d::sigma_range range = edm_range(schedule);
     const double rho = schedule.number("rho", 7);
     return {d::with_final(kind == "vp"    ? d::edm_vp_sigmas(n, range, eps_s)
                           : kind == "ve"  ? d::edm_ve_sigmas(n, range)

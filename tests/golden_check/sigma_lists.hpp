@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "diffusion/schedules/edm_sigmas.hpp"
 #include "record.hpp"
 
 namespace golden {
@@ -28,6 +29,9 @@ struct sigma_request {
 /// Computes both from the options of the two objects. Throws unsupported for what it does not know.
 [[nodiscard]] sigma_grid read_sigma_grid(const record& schedule, const record& timesteps,
                                          const sigma_request& request);
+
+/// The ends of a list of EDM's ablations: those given, or those of its discretization.
+[[nodiscard]] diffusion::sigma_range edm_range(const record& schedule);
 
 /// The peers compute σ² = (1-ᾱ)/ᾱ, or 1/ᾱ - 1, from an ᾱ that T roundings precede, each of 2⁻⁵³ or, where β =
 /// 1 - f/f, of twice that. At the clean end, where 1-ᾱ is about σ², the last one is divided by it. The

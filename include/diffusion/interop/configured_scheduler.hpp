@@ -95,34 +95,6 @@ struct configured_scheduler {
 
 namespace detail {
 
-/// The ends of moves one after the other, the last move first: a path with a step for each move needs times
-/// that fall, and takes their place in this list.
-inline std::vector<path_point> numbered(const std::vector<path_step>& moves) {
-  std::vector<path_point> points;
-  for (auto move = moves.rbegin(); move != moves.rend(); ++move)
-    points.insert(points.end(), {move->eval, move->to, move->from});
-  return points;
-}
-inline run_path numbered_path(const std::vector<path_point>& points) {
-  struct numbered_levels {
-    using time_type = int;
-    const std::vector<path_point>& points;
-    [[nodiscard]] noise_level level(int number) const {
-      return points[static_cast<std::size_t>(number)].level;
-    }
-  };
-  std::vector<interval<int>> steps;
-  for (int number = static_cast<int>(points.size()) - 1; number > 0; number -= 3)
-    steps.push_back({.from = number, .to = number - 1, .eval = number - 2});
-  return run_path(numbered_levels{points}, time_grid(std::move(steps)));
-}
-/// Back from numbers to times.
-inline void retime(run_plan& plan, const std::vector<path_point>& points) {
-  for (run_stage& stage : plan.stages)
-    for (path_point* at : {&stage.from, &stage.to, &stage.eval})
-      at->t = points[static_cast<std::size_t>(at->t)].t;
-}
-
 /// The sampler as a run of n steps needs it.
 template <class S>
 S fitted(S sampler, std::size_t n) {
@@ -148,11 +120,9 @@ inline void add_last_noise(run_plan& plan, const ddpm& sampler) {
 }  // namespace detail
 
 inline run_plan configured_scheduler::plan(int steps, const run_request& request) const {
-  const std::vector<path_point> list = moves ? detail::numbered(moves(steps)) : std::vector<path_point>{};
-  const run_path way = moves ? detail::numbered_path(list) : path(steps, request);
+  const run_path way = moves ? run_path(moves(steps)) : path(steps, request);
   run_plan result =
       std::visit([&](const auto& s) { return make_plan(way, detail::fitted(s, way.size())); }, sampler);
-  if (moves) detail::retime(result, list);
   if (const auto* ancestral = std::get_if<ddpm>(&sampler); ancestral && peer == compat::diffusers)
     detail::add_last_noise(result, *ancestral);
   for (run_stage& stage : result.stages)

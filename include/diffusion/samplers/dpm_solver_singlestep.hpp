@@ -68,7 +68,7 @@ struct dpm_solver_singlestep {
           const traced prediction = detail::dpm_prediction(run, x, p, levels[i], form);
           for (std::size_t j = i; j < arrivals.size(); ++j) {
             const detail::dpm_weights w = weights(levels[j + 1], std::span(levels).first(j + 1));
-            const double noise = noise_weight(levels[0], levels[i], levels[i + 1], levels[j + 1]);
+            const double noise = peer == compat::none || i == j ? noise_weight(levels, i, j) : 0;
             if (i == 0) arrivals[j] = w.x * x;
             arrivals[j] += w.f[i] * prediction + s_noise * noise * run.noise();
             if (j > i) arrivals[j] = run.keep(arrivals[j]);
@@ -89,12 +89,12 @@ struct dpm_solver_singlestep {
     return detail::singlestep_weights(i, levels, type);
   }
 
-  /// Of the draw of an interval in the state at a later level of its block.
-  [[nodiscard]] double noise_weight(noise_level start, noise_level from, noise_level to,
-                                    noise_level at) const {
+  /// Of the draw of interval i in the state after interval j of its block. That of diffusers is in no later state.
+  [[nodiscard]] double noise_weight(std::span<const noise_level> levels, std::size_t i, std::size_t j) const {
     if (eta == 0) return 0;
-    if (peer == compat::diffusers) return at == to ? detail::integrate(start, to, form, eta).noise : 0;
-    return detail::integrate(from, to, form, eta).noise * detail::integrate(to, at, form, eta).x;
+    if (peer == compat::diffusers) return detail::integrate(levels[0], levels[i + 1], form, eta).noise;
+    return detail::integrate(levels[i], levels[i + 1], form, eta).noise *
+           detail::integrate(levels[i + 1], levels[j + 1], form, eta).x;
   }
 };
 

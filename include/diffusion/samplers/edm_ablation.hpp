@@ -34,7 +34,8 @@ struct edm_ablation {
   edm_scaling scaling = edm_scaling::none;
   edm_churn churn{};
   double beta_d = 19.9;   ///< ≥ 0, of edm_schedule::vp
-  double beta_min = 0.1;  ///< > 0, of edm_schedule::vp
+  double beta_min = 0.1;  ///< of edm_schedule::vp. Below 0, as EDM's code has it for ranges wider than the process', σ(t)
+                          ///< turns round before t = 0, where the run ends all the same
 
   [[nodiscard]] run_plan plan(const run_path& path) const {
     require_valid(path);
@@ -67,7 +68,8 @@ struct edm_ablation {
     if (!(alpha > 0 && alpha <= 1)) detail::invalid("alpha", alpha, "(0, 1]");
     if (schedule == edm_schedule::vp) {
       if (!(beta_d >= 0 && std::isfinite(beta_d))) detail::invalid("beta_d", beta_d, "[0, inf)");
-      if (!(beta_min > 0 && std::isfinite(beta_min))) detail::invalid("beta_min", beta_min, "(0, inf)");
+      if (!std::isfinite(beta_min) || !(beta_min > 0 || beta_d > 0))
+        detail::invalid("beta_min", beta_min, "finite, and > 0 where beta_d = 0");
     }
     for (const path_step& step : path) {
       if (step.from.level.alpha == 0 || step.to.level.alpha == 0)
@@ -85,8 +87,10 @@ struct edm_ablation {
   [[nodiscard]] double time_of(double sigma) const {
     if (schedule == edm_schedule::linear) return sigma;
     if (schedule == edm_schedule::ve) return sigma * sigma;
+    if (sigma == 0) return 0;
     const double exponent = std::log1p(sigma * sigma);
-    return 2 * exponent / (std::sqrt(beta_min * beta_min + 2 * beta_d * exponent) + beta_min);
+    const double root = std::sqrt(beta_min * beta_min + 2 * beta_d * exponent);
+    return beta_min > 0 ? 2 * exponent / (root + beta_min) : (root - beta_min) / beta_d;
   }
   /// d log σ / dt.
   [[nodiscard]] double log_sigma_slope(double sigma) const {
