@@ -15,9 +15,9 @@ int main() {
   };
   std::vector<float> values(16 * 4096);  // 16 samples
   rows<float> x(values, 16);
-  workspace<float> work;  // all memory of the run
-  const philox_normal noise{42};    // seed
-  draw_noise(noise, 0, 0, x);       // x_T ~ N(0, I)
+  workspace<float> work;          // all memory of the run
+  const philox_normal noise{42};  // seed
+  draw_noise(noise, 0, 0, x);     // x_T ~ N(0, I)
   sample(schedule, grid, ddim{}, network, noise, x, work);
   double mean = 0, square = 0;
   for (const double v : values) mean += v / 65536, square += v * v / 65536;

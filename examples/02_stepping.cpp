@@ -25,8 +25,8 @@ int main() {
     if (run.stage_index() == 2) saved = run.save();
     run.predict(network);
     run.preview(rows<double>(guess, 3));
-    std::printf("t = %3.0f to %3.0f: x = %6.3f, predicted x0 = %.3f\n", run.current().from.t, run.current().to.t,
-                values[0], guess[0]);
+    std::printf("t = %3.0f to %3.0f: x = %6.3f, predicted x0 = %.3f\n", run.current().from.t,
+                run.current().to.t, values[0], guess[0]);
     run.advance(noise);
   }
   const double first = values[0];

@@ -59,7 +59,7 @@ template <NoiseSchedule Schedule, AnySampler S>
 namespace detail {
 
 /// Few digits, to read.
-inline std::string rounded(double value) {
+inline std::string short_number(double value) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.5g", value);
   return buffer;
@@ -72,7 +72,7 @@ inline std::string sum_text(const stage_sum& sum) {
     if (weight == 0) return;
     const char* sign = weight < 0 ? (result.empty() ? "-" : " - ") : (result.empty() ? "" : " + ");
     const double size = std::abs(weight);
-    result += text(sign, size == 1 ? std::string() : rounded(size) + " ", symbol);
+    result += text(sign, size == 1 ? std::string() : short_number(size) + " ", symbol);
   };
   add(sum.now.x, "x");
   add(sum.now.x0, "x0");
@@ -116,15 +116,17 @@ inline std::string table_text(std::span<const plan_row> rows) {
   for (const plan_row& r : rows) {
     const step_coefficients& c = r.next.now;
     const std::string past = r.next.past.empty() ? "" : sum_text({{}, r.next.past});
-    lines.push_back({text(r.stage), rounded(r.from.t), rounded(r.to.t), r.asks ? rounded(r.eval.t) : "-",
-                     rounded(r.from.level.alpha), rounded(r.from.level.sigma), rounded(r.half_log_snr_from),
-                     rounded(c.x), rounded(c.x0), rounded(c.epsilon), rounded(c.noise), past,
+    lines.push_back({text(r.stage), short_number(r.from.t), short_number(r.to.t),
+                     r.asks ? short_number(r.eval.t) : "-", short_number(r.from.level.alpha),
+                     short_number(r.from.level.sigma), short_number(r.half_log_snr_from), short_number(c.x),
+                     short_number(c.x0), short_number(c.epsilon), short_number(c.noise), past,
                      keep_text(r.keep), r.arrives ? "yes" : "no"});
   }
   if (!rows.empty()) {
     const plan_row& r = rows.back();
-    lines.push_back({"end", rounded(r.to.t), "", "", rounded(r.to.level.alpha), rounded(r.to.level.sigma),
-                     rounded(r.half_log_snr_to), "", "", "", "", "", "", ""});
+    lines.push_back({"end", short_number(r.to.t), "", "", short_number(r.to.level.alpha),
+                     short_number(r.to.level.sigma), short_number(r.half_log_snr_to), "", "", "", "", "", "",
+                     ""});
   }
   std::array<std::size_t, titles.size()> widths{};
   for (const auto& line : lines)

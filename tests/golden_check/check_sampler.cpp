@@ -32,8 +32,8 @@ d::run_plan read_plan(const record& file, const record& options, const std::stri
                                .prediction = file.text("prediction"),
                                .steps = file.object("timesteps").integer("steps", 1, max_train_steps),
                                .train_steps = schedule.integer("train_steps", 0, max_train_steps, 0)};
-  for (method_reader* reader : {&read_sigma_method, &read_dpm_solver_method, &read_multistep_method,
-                                &read_consistency_method})
+  for (method_reader* reader :
+       {&read_sigma_method, &read_dpm_solver_method, &read_multistep_method, &read_consistency_method})
     if (const std::optional<planner> found = reader(kind, options, file, context)) return (*found)(path);
   throw unsupported("sampler.kind \"" + kind + '"');
 }
@@ -62,6 +62,13 @@ double rounding_of_history(const replayed_run& run, const d::run_stage& stage) {
   return history_rounding(run.p, weights, stage.next.past.size(), largest, gap);
 }
 
+/// Where a step asks a second time, at a smaller σ, the peers take its slope from the state there, with the
+/// rounding of that at the start of the step, and divide by the smaller σ.
+double lift_of(d::noise_level from, d::noise_level at) {
+  if (from.alpha == 0 || at.alpha == 0 || at.sigma == 0) return 1;
+  return std::max(1.0, d::noise_to_signal(from) / d::noise_to_signal(at));
+}
+
 /// The rounding of planned steps, which may have several evaluations.
 void add_step_rounding(replayed_run& run, const std::string& kind, double eta) {
   std::size_t k = 0;
@@ -73,7 +80,7 @@ void add_step_rounding(replayed_run& run, const std::string& kind, double eta) {
     const d::noise_level to = stage.to.level;
     if (!stage.asks || k == run.asks.size()) continue;
     recorded_ask& ask = run.asks[k++];
-    ask.rounding = std::max(rounding_of(run, ask.at), step_rounding(run.p, from, to));
+    ask.rounding = std::max(rounding_of(run, ask.at), step_rounding(run.p, from, to) * lift_of(from, ask.at));
     ask.rounding = std::max(ask.rounding, rounding_of_history(run, stage));
     if (stage.next.now.noise != 0) ask.rounding = std::max(ask.rounding, noise_rounding(run.p, from, to));
     // Its steps add to t = σ², where t_from + (t_to - t_from) has the rounding of t_from.
@@ -84,9 +91,9 @@ void add_step_rounding(replayed_run& run, const std::string& kind, double eta) {
   }
 }
 
-/// EDM's ablation sampler takes √(σ̂² - σ²) after a round trip from σ to t and back. Where that ends a few last bits
-/// above σ, it adds noise that its file does not record, √(2 · 16 · 2⁻⁵³) σ at most: the difference between the end
-/// of one step and the start of the next.
+/// EDM's ablation sampler takes √(σ̂² - σ²) after a round trip from σ to t and back. Where that ends a few
+/// last bits above σ, it adds noise that its file does not record, √(2 · 16 · 2⁻⁵³) σ at most: the difference
+/// between the end of one step and the start of the next.
 void add_unrecorded_noise(replayed_run& run) {
   const double limit = std::sqrt(32 * unit_rounding(run.p));
   for (std::size_t k = 1; k < run.asks.size(); ++k) {

@@ -29,7 +29,8 @@ planner read_consistency(const record& options, const record& file) {
   (void)options.flag("clip_denoised");  // a transform of x̂0
   d::consistency sampler{.sigma_min = file.object("schedule").number("sigma_min"),
                          .s_noise = options.number("s_noise", 1)};
-  if (file.text("dtype") == "f32") sampler.sigma_min = static_cast<float>(sampler.sigma_min);  // as the list has it
+  if (file.text("dtype") == "f32")
+    sampler.sigma_min = static_cast<float>(sampler.sigma_min);  // as the list has it
   return [=](const d::run_path& path) {
     // The levels that the files give for a step's end are those of the noise that is added.
     const bool given_as_added = path.point(path.size()).level.sigma == 0;
@@ -60,8 +61,21 @@ planner read_flow_euler_ancestral(const record& options) {
   };
 }
 
-/// Diffusers steps to t - ⌊T/n⌋, which need not be the next time, so the levels do not form a chain. Every step is
-/// that of a run over the last time, this one, and where it leads; of first order if that is below index 0.
+/// Diffusers takes x̂0 and the next state by the formulas of σ where its list has 1 - σ: x̂0 = x - (1-σ) v, and
+/// the run ends in pure noise. The library has no such sampler.
+d::run_plan plan_inverted_renoising(const d::run_path& path) {
+  d::run_plan plan = make_plan(path, d::consistency{});
+  for (auto& stage : plan.stages) {
+    const double signal = stage.from.level.alpha;
+    const auto [alpha, sigma] = stage.to.level;
+    stage.next.now = {.x = sigma, .x0 = -sigma * signal, .epsilon = sigma * signal, .noise = alpha};
+  }
+  return plan;
+}
+
+/// Diffusers steps to t - ⌊T/n⌋, which need not be the next time, so the levels do not form a chain. Every
+/// step is that of a run over the last time, this one, and where it leads; of first order if that is below
+/// index 0.
 planner read_cogvideox_dpm(const record& file, const method_context& context) {
   const int stride = context.train_steps / context.steps;
   const std::vector<int> indices = file.object("timesteps").integers("values", 0, context.train_steps - 1);
@@ -104,6 +118,9 @@ std::optional<planner> read_consistency_method(const std::string& kind, const re
     return plan_of(d::consistency{});
   }
   if (kind == "flow_lcm") return plan_of(d::consistency{});
+  if (kind == "flow_euler" && options.flag("stochastic_sampling", false) &&
+      file.object("schedule").flag("invert_sigmas", false))
+    return &plan_inverted_renoising;
   if (kind == "flow_euler")
     return options.flag("stochastic_sampling", false) ? plan_of(d::consistency{}) : plan_of(d::ddim{});
   if (kind == "flow_euler_ancestral") return read_flow_euler_ancestral(options);

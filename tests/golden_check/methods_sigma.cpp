@@ -35,7 +35,8 @@ diffusion::edm_churn read_early_churn(const record& options) {
   return churn;
 }
 
-planner read_euler(const std::string& kind, const record& options, const record& file, const std::string& prediction) {
+planner read_euler(const std::string& kind, const record& options, const record& file,
+                   const std::string& prediction) {
   diffusion::euler method{.churn = read_churn(options)};
   const record timesteps = file.object("timesteps");
   if (timesteps.has("interpolation") && timesteps.text("interpolation") == "log_linear" &&

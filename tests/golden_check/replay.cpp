@@ -43,11 +43,11 @@ class replay {
   /// The stage of evaluation k; `predict(x, level, out)` is the model. Returns x̂0.
   template <class F>
   array ask(std::size_t k, F predict) {
-    auto model = d::predicts(file_.model.kind(),
-                             [&](d::rows<const double> x, d::path_point, d::rows<double> out) {
-                               predict(x, file_.asks[k].at, out);
-                               file_.model.convert(file_.asks[k].at, x, out);
-                             });
+    auto model =
+        d::predicts(file_.model.kind(), [&](d::rows<const double> x, d::path_point, d::rows<double> out) {
+          predict(x, file_.asks[k].at, out);
+          file_.model.convert(file_.asks[k].at, x, out);
+        });
     return advance(k, model, true);
   }
 
@@ -107,8 +107,8 @@ void check_open_loop(const replayed_run& file, report& result) {
   std::size_t asking = 0;
   for (const auto& stage : file.plan.stages) asking += stage.asks;
   if (asking != file.asks.size())
-    throw malformed("steps: " + std::to_string(file.asks.size()) + " evaluations recorded, the sampler makes " +
-                    std::to_string(asking));
+    throw malformed("steps: " + std::to_string(file.asks.size()) +
+                    " evaluations recorded, the sampler makes " + std::to_string(asking));
   replay run(file);
   // A state that the file does not record comes from our own run: then x_in of a later evaluation resumes.
   for (std::size_t k = 0; k < file.asks.size(); ++k) {
@@ -121,7 +121,8 @@ void check_open_loop(const replayed_run& file, report& result) {
     if (!ask.x_in.empty()) {
       if (ask.unrecorded.empty() &&
           (k == 0 || !file.asks[k - 1].x_after.empty() || file.asks[k - 1].step == ask.step))
-        result.compare(ask.path + ".x before the model", ask.x_in, run.x(), at_least(of_open_loop(file.p), ask.rounding));
+        result.compare(ask.path + ".x before the model", ask.x_in, run.x(),
+                       at_least(of_open_loop(file.p), ask.rounding));
       run.set_x(ask.x_in);
     }
     if (recorded) {
@@ -137,18 +138,20 @@ void check_open_loop(const replayed_run& file, report& result) {
     });
     if (k + 1 == file.asks.size()) run.finish();
     const tolerance allowed = at_least(of_open_loop(file.p), ask.rounding);
-    if (recorded && !ask.x0.empty() && file.compares_x0) result.compare(ask.path + ".x0", ask.x0, x0, allowed);
+    if (recorded && !ask.x0.empty() && file.compares_x0)
+      result.compare(ask.path + ".x0", ask.x0, x0, allowed);
     if (ask.x_after.empty()) continue;
     result.compare(ask.path + ".x", ask.x_after, run.x(), allowed);
     run.set_x(ask.x_after);
   }
-  if (!file.asks.back().x_after.empty()) result.compare("x_final", file.x_final, file.asks.back().x_after, {});
+  if (!file.asks.back().x_after.empty())
+    result.compare("x_final", file.x_final, file.asks.back().x_after, {});
 }
 
 namespace {
 
-/// Where the run ends by itself. If asked to, with a state off by its rounding, in no particular direction, after every
-/// evaluation.
+/// Where the run ends by itself. If asked to, with a state off by its rounding, in no particular direction,
+/// after every evaluation.
 array end_of_closed_loop(const replayed_run& file, bool off) {
   replay run(file);
   for (std::size_t k = 0; k < file.asks.size(); ++k) {
@@ -166,7 +169,8 @@ array end_of_closed_loop(const replayed_run& file, bool off) {
     } else if (off) {
       array x = run.x();
       const double rounding = std::max(file.asks[k].rounding, 8 * unit_rounding(file.p)) * size_of(x);
-      for (std::size_t i = 0; i < x.size(); ++i) x[i] += rounding * std::sqrt(2) * std::cos(double(1 + 2 * i + k));
+      for (std::size_t i = 0; i < x.size(); ++i)
+        x[i] += rounding * std::sqrt(2) * std::cos(double(1 + 2 * i + k));
       run.set_x(x);
     }
   }
@@ -180,7 +184,8 @@ void check_closed_loop(const replayed_run& file, report& result) {
   const array end = end_of_closed_loop(file, false);
   array change = end_of_closed_loop(file, true);
   for (std::size_t i = 0; i < change.size(); ++i) change[i] = std::abs(change[i] - end[i]);
-  // In the worst direction, changes of N numbers by at most δ each do √N times as much as in a random one (Cauchy-Schwarz).
+  // In the worst direction, changes of N numbers by at most δ each do √N times as much as in a random one
+  // (Cauchy-Schwarz).
   const double largest = *std::max_element(change.begin(), change.end()) *
                          std::sqrt(double(file.dims.row_size * file.asks.size()));
   result.compare("x_final in closed loop", file.x_final, end,

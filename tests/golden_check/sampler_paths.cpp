@@ -51,11 +51,11 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
   const record schedule = file.object("schedule");
   const record options = file.object("sampler");
   const std::vector<double> recorded = file.numbers("sigmas");
-  const sigma_grid grid = read_sigma_grid(
-      schedule, timesteps, {.kind = kind,
-                            .prediction = file.text("prediction"),
-                            .eta = options.number("eta", 1),
-                            .recorded = recorded});
+  const sigma_grid grid = read_sigma_grid(schedule, timesteps,
+                                          {.kind = kind,
+                                           .prediction = file.text("prediction"),
+                                           .eta = options.number("eta", 1),
+                                           .recorded = recorded});
   if (recorded.size() != grid.sigmas.size())
     file.fail("sigmas", std::to_string(recorded.size()) + " recorded, the grid has " +
                             std::to_string(grid.sigmas.size()));
@@ -65,8 +65,8 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
   for (const double sigma : recorded)
     if (sigma > 0) smallest = std::min(smallest, sigma);
   // The inversion's beta list starts from its other end: σ = σ_max - q (σ_max - σ_min).
-  const bool from_noisiest = kind == "dpm_solver_multistep_inverse" &&
-                             timesteps.has("sigma_spacing") && timesteps.text("sigma_spacing") == "beta";
+  const bool from_noisiest = kind == "dpm_solver_multistep_inverse" && timesteps.has("sigma_spacing") &&
+                             timesteps.text("sigma_spacing") == "beta";
   for (std::size_t i = 0; i < recorded.size(); ++i) {
     tolerance allowed =
         of_sigma(p, recorded[i], smallest, train_steps, schedule.flag("zero_terminal_snr", false));
@@ -110,7 +110,8 @@ d::run_path path_of_sigmas(const record& file, const std::string& kind, report& 
 }
 
 /// From time to time of a grid over a discrete schedule, then to its last level.
-d::run_path path_of_grid(const d::discrete_schedule<>& schedule, const d::time_grid& grid, bool last_is_clean) {
+d::run_path path_of_grid(const d::discrete_schedule<>& schedule, const d::time_grid& grid,
+                         bool last_is_clean) {
   std::vector<d::path_point> points;
   for (const auto& step : grid) points.push_back({double(step.from), schedule.level(step.from)});
   const int last = last_is_clean ? 0 : 1;
@@ -118,8 +119,8 @@ d::run_path path_of_grid(const d::discrete_schedule<>& schedule, const d::time_g
   return d::run_path(points);
 }
 
-/// Diffusers' list of evaluations of PNDM: the second time twice, or a Runge-Kutta start of three steps, of which each
-/// has four evaluations in two pairs, half a stride apart.
+/// Diffusers' list of evaluations of PNDM: the second time twice, or a Runge-Kutta start of three steps, of
+/// which each has four evaluations in two pairs, half a stride apart.
 std::vector<int> pndm_indices(const std::vector<int>& descending, int stride, bool halved) {
   std::vector<int> indices;
   if (!halved) {
@@ -153,7 +154,8 @@ d::run_path path_of_steps(const record& file, const std::string& kind, report& r
         d::distilled_grid(discrete.steps(), options.integer("original_steps", 1, discrete.steps()), n,
                           timesteps.number("strength", 1));
     const std::vector<int> indices = indices_of(grid);
-    result.compare_exactly("timesteps.values", timesteps.integers("values", 0, discrete.steps() - 1), indices);
+    result.compare_exactly("timesteps.values", timesteps.integers("values", 0, discrete.steps() - 1),
+                           indices);
     // Diffusers' LCM ends with x̂0, whatever set_alpha_to_one says, its TCD at index 0.
     return path_of_grid(discrete, grid, kind == "lcm");
   }
@@ -263,8 +265,8 @@ std::vector<recorded_ask> read_planned_asks(const record& file, const std::strin
       if (evals.empty()) step.fail("evals", "expected at least one");
     }
     asks.back().x_after = numbers(step, "x");
-    step.inform({"t", "sigma", "sigma_next", "sigma_hat", "stage", "order", "model_input", "level_from", "level_to",
-                 "denoised", "pred_noised", "c_skip", "c_out", "c_in", "op"});
+    step.inform({"t", "sigma", "sigma_next", "sigma_hat", "stage", "order", "model_input", "level_from",
+                 "level_to", "denoised", "pred_noised", "c_skip", "c_out", "c_in", "op"});
     step.refuse_unknown_keys();
   }
   if (asks.empty()) file.fail("steps", "expected at least one");

@@ -70,7 +70,8 @@ values respaced(const std::string& spacing, int n, d::sigma_range range) {
   throw unsupported("timesteps.sigma_spacing \"" + spacing + '"');
 }
 
-/// Each time once. Diffusers' inversion leaves out what rounding made equal, but not its σ, and so it ends early.
+/// Each time once. Diffusers' inversion leaves out what rounding made equal, but not its σ, and so it ends
+/// early.
 values without_repeats(values list) {
   list.erase(std::unique(list.begin(), list.end()), list.end());
   return list;
@@ -91,8 +92,8 @@ double sigma_at_index(const d::continuous_schedule& table, double index) {
   return d::noise_to_signal(table.level(index + 1));
 }
 
-/// The index that diffusers gives to a σ: between the last entry of the table that is not above it and the next. With
-/// zero terminal SNR the last entry, 4096, is below those before it.
+/// The index that diffusers gives to a σ: between the last entry of the table that is not above it and the
+/// next. With zero terminal SNR the last entry, 4096, is below those before it.
 double index_at_sigma(const d::continuous_schedule& table, double sigma) {
   const int last = table.steps() - 1;
   if (sigma_at_index(table, last) >= sigma_at_index(table, last - 1)) return table.find(sigma).t - 1;
@@ -240,9 +241,10 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
     sigmas.pop_back();
     sigmas = transformed(sigmas, [&](double s) { return d::flow_shift(s, shift); });
     if (unipc && sigmas[0] == 1) sigmas[0] -= 1e-6;
-    const values times = truncated(transformed(sigmas, [&](double s) { return s * all_steps; }), recorded_times);
-    // "sigma_min" is the VP table's, or that of the list. The inversion does not turn its list round, so that it goes
-    // towards clean data too, and repeats the last entry.
+    const values times =
+        truncated(transformed(sigmas, [&](double s) { return s * all_steps; }), recorded_times);
+    // "sigma_min" is the VP table's, or that of the list. The inversion does not turn its list round, so that
+    // it goes towards clean data too, and repeats the last entry.
     const bool repeats = inverse || final_sigma == "repeat_last" || (unipc && final_sigma == "sigma_min");
     const double last = repeats ? sigmas.back() : final_sigma == "sigma_min" ? cleanest : 0;
     return {d::with_final(sigmas, last), times};
@@ -279,7 +281,8 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
   }
   if (inverse) {
     const double last = spacing == "default" ? sigma_at_index(table, train_steps - 1) : sigmas[0];
-    return {d::with_final(reversed(sigmas), last), rounds ? without_repeats(reversed(times)) : reversed(times)};
+    return {d::with_final(reversed(sigmas), last),
+            rounds ? without_repeats(reversed(times)) : reversed(times)};
   }
   // UniPC takes the end of its list.
   const bool repeats = final_sigma == "repeat_last" || (kind == "unipc" && spacing != "default");
@@ -292,7 +295,7 @@ sigma_grid read_integer_times(const record& schedule, const record& timesteps, c
 d::sigma_range edm_range(const record& schedule) {
   const std::string kind = schedule.text("kind");
   const auto vp = [](double t) { return std::sqrt(std::expm1(19.9 / 2 * t * t + 0.1 * t)); };
-  const d::sigma_range defaults = kind == "vp"   ? d::sigma_range{vp(schedule.number("epsilon_s", 1e-3)), vp(1)}
+  const d::sigma_range defaults = kind == "vp" ? d::sigma_range{vp(schedule.number("epsilon_s", 1e-3)), vp(1)}
                                   : kind == "ve" ? d::sigma_range{0.02, 100}
                                                  : d::sigma_range{0.002, kind == "edm" ? 80.0 : 81.0};
   return {schedule.number("sigma_min", defaults.min), schedule.number("sigma_max", defaults.max)};
@@ -519,7 +522,8 @@ std::vector<double> read_sigma_list(const record& schedule, const record& timest
 std::vector<double> read_time_values(const record& schedule, const record& timesteps,
                                      const std::string& sampler_kind, double eta,
                                      std::span<const double> recorded) {
-  return read_sigma_grid(schedule, timesteps, {.kind = sampler_kind, .eta = eta, .recorded = recorded}).values;
+  return read_sigma_grid(schedule, timesteps, {.kind = sampler_kind, .eta = eta, .recorded = recorded})
+      .values;
 }
 
 }  // namespace golden

@@ -99,8 +99,9 @@ TEST_CASE("The ablation sampler refuses pure noise and impossible options") {
   check_refused([&] { return edm_ablation{.alpha = 1.5}.plan(path); }, {"alpha = 1.5", "(0, 1]"});
   check_refused([&] { return edm_ablation{.schedule = edm_schedule::vp, .beta_d = -1}.plan(path); },
                 {"beta_d = -1", "[0, inf)"});
-  check_refused([&] { return edm_ablation{.schedule = edm_schedule::vp, .beta_min = 0}.plan(path); },
-                {"beta_min = 0", "(0, inf)"});
+  check_refused(
+      [&] { return edm_ablation{.schedule = edm_schedule::vp, .beta_d = 0, .beta_min = 0}.plan(path); },
+      {"beta_min = 0", "> 0 where beta_d = 0"});
   const std::vector<path_point> pure{{2, {0, 1}}, support::vp_point(1)};
   check_refused([&] { return edm_ablation{}.plan(run_path(pure)); }, {"level.alpha = 0", "(0, inf)"});
 }

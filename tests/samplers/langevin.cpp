@@ -47,7 +47,7 @@ TEST_CASE(
   const double middle = variance(100);
   const double fine = variance(200);
   CHECK(support::order_of(coarse - middle, middle - fine) == Approx(1).margin(0.1));
-  const double limit = 2 * fine - middle;  // of short steps
+  const double limit = 2 * fine - middle;                            // of short steps
   CHECK(limit == Approx(data.variance_at({1, 0.1})).epsilon(0.01));  // what the levels before left
 }
 

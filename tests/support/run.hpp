@@ -21,8 +21,8 @@ template <class T, class Schedule, class Grid, class S, class P, class N>
 std::vector<T> run(const Schedule& schedule, const Grid& grid, const S& sampler, P predictor, N noise,
                    std::vector<T> x, std::size_t count = 1, const diffusion::run_options& options = {}) {
   diffusion::workspace<T> work;
-  diffusion::sample(schedule, grid, sampler, predictor, noise,
-                    diffusion::rows<T>(std::span<T>(x), count), work, options);
+  diffusion::sample(schedule, grid, sampler, predictor, noise, diffusion::rows<T>(std::span<T>(x), count),
+                    work, options);
   return x;
 }
 

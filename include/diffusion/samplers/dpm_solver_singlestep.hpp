@@ -89,7 +89,8 @@ struct dpm_solver_singlestep {
     return detail::singlestep_weights(i, levels, type);
   }
 
-  /// Of the draw of interval i in the state after interval j of its block. That of diffusers is in no later state.
+  /// Of the draw of interval i in the state after interval j of its block. That of diffusers is in no later
+  /// state.
   [[nodiscard]] double noise_weight(std::span<const noise_level> levels, std::size_t i, std::size_t j) const {
     if (eta == 0) return 0;
     if (peer == compat::diffusers) return detail::integrate(levels[0], levels[i + 1], form, eta).noise;

@@ -34,8 +34,8 @@ struct edm_ablation {
   edm_scaling scaling = edm_scaling::none;
   edm_churn churn{};
   double beta_d = 19.9;   ///< ≥ 0, of edm_schedule::vp
-  double beta_min = 0.1;  ///< of edm_schedule::vp. Below 0, as EDM's code has it for ranges wider than the process', σ(t)
-                          ///< turns round before t = 0, where the run ends all the same
+  double beta_min = 0.1;  ///< of edm_schedule::vp. Below 0, as EDM's code has it for ranges wider than the
+                          ///< process', σ(t) turns round before t = 0, where the run ends all the same
 
   [[nodiscard]] run_plan plan(const run_path& path) const {
     require_valid(path);
