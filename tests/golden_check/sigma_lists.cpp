@@ -149,7 +149,7 @@ sigma_grid read_sigma_space(const record& schedule, const record& timesteps, con
   const bool told_log_sigma = timesteps.has("timestep_type") &&
                               timesteps.choice("timestep_type", {"discrete", "continuous"}) == "continuous" &&
                               request.prediction == "v";
-  const double last = final_sigma == "zero" ? 0 : sigma_at_index(table, 0);
+  double last = final_sigma == "zero" ? 0 : sigma_at_index(table, 0);
   if (spacing == "default") timesteps.inform({"sigma_min", "sigma_max"});  // nothing lies between them
   const auto index_of = [&](double sigma) { return index_at_sigma(table, sigma); };
 
@@ -157,11 +157,17 @@ sigma_grid read_sigma_space(const record& schedule, const record& timesteps, con
   values sigmas;
   if (grid == "explicit") {
     times = timesteps.numbers("values", static_cast<std::size_t>(n));
-    // Explicit times are integers; otherwise the σ were given and the times follow from them.
-    if (std::any_of(times.begin(), times.end(), [](double t) { return t != std::nearbyint(t); })) {
-      if (request.recorded.size() < times.size()) throw malformed("sigmas: too few");
+    // Explicit times are integers whose σ are in the table; otherwise the σ were given, with their end, and
+    // the times follow from them.
+    if (request.recorded.size() <= times.size()) throw malformed("sigmas: too few");
+    bool given = false;
+    for (std::size_t i = 0; i < times.size(); ++i)
+      given |= times[i] != std::nearbyint(times[i]) ||
+               std::abs(sigma_at_index(table, times[i]) / request.recorded[i] - 1) > 1e-3;
+    if (given) {
       sigmas.assign(request.recorded.begin(), request.recorded.begin() + n);
       times = transformed(sigmas, index_of);
+      last = request.recorded.back();
     }
   } else if (grid == "linspace") {
     times = values_at(d::fractional_linspace_grid(train_steps, n));
