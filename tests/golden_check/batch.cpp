@@ -36,8 +36,8 @@ array target_of(d::prediction kind, const std::vector<d::noise_level>& levels, c
   return values;
 }
 
-void compare_level(const std::string& what, diffusion::noise_level recorded, diffusion::noise_level computed, precision p,
-                   double rounding, report& result) {
+void compare_level(const std::string& what, diffusion::noise_level recorded, diffusion::noise_level computed,
+                   precision p, double rounding, report& result) {
   const tolerance allowed = at_least(of_table(p), std::max(rounding, level_rounding(p, computed)));
   result.compare(what + ".alpha", recorded.alpha, computed.alpha, allowed);
   result.compare(what + ".sigma", recorded.sigma, computed.sigma, allowed);

@@ -46,7 +46,9 @@ void check_conversions(const record& file, report& result) {
   result.compare("v", v, target_of(prediction::v, at, x0, eps), of_prediction);
   result.compare("score", score, target_of(prediction::score, at, x0, eps), of_prediction);
   result.compare("x0_from_eps", x0_from_eps, converted(prediction::epsilon, prediction::x0, at, x_t, eps),
-                 at_least(of_prediction, x0_rounding(p, prediction::epsilon, diffusion::vp_level_from_alpha_bar(smallest_alpha * smallest_alpha))));
+                 at_least(of_prediction,
+                          x0_rounding(p, prediction::epsilon,
+                                      diffusion::vp_level_from_alpha_bar(smallest_alpha * smallest_alpha))));
   result.compare("eps_from_x0", eps_from_x0, converted(prediction::x0, prediction::epsilon, at, x_t, x0),
                  at_least(of_prediction, epsilon_rounding(p, smallest_sigma)));
   result.compare("x0_from_v", x0_from_v, converted(prediction::v, prediction::x0, at, x_t, v), of_prediction);

@@ -125,7 +125,8 @@ void check_p_mean_variance(const record& file, report& result) {
   }
   double smallest_alpha = 1;
   for (std::size_t i = 0; i < c.dims.count; ++i) smallest_alpha = std::min(smallest_alpha, c.from(i).alpha);
-  const tolerance of_mean = at_least(of_state(p), x0_rounding(p, c.kind(), d::vp_level_from_alpha_bar(smallest_alpha * smallest_alpha)));
+  const tolerance of_mean = at_least(
+      of_state(p), x0_rounding(p, c.kind(), d::vp_level_from_alpha_bar(smallest_alpha * smallest_alpha)));
   result.compare("x0", x0, computed.x0, of_mean);
   result.compare("mean", mean, computed.mean, of_mean);
   result.compare("variance_values", variance, computed_variance, of_table(p));

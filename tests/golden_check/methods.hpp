@@ -20,13 +20,14 @@ struct method_context {
 /// A sampler of the library with the options of a file, in the way of the file's peer.
 using planner = std::function<diffusion::run_plan(const diffusion::run_path&)>;
 
-/// One reader for each group of kinds: reads every option of `kind` out of the file's `sampler` object. Empty for
-/// kinds of other groups. `file` is the whole file, for tables that a kind keeps outside of `sampler`.
-using method_reader = std::optional<planner>(const std::string& kind, const record& options, const record& file,
-                                             const method_context& context);
-method_reader read_sigma_method;        // methods_sigma.cpp: Euler, Heun, DPM-2, LMS and relatives
-method_reader read_dpm_solver_method;   // methods_dpm_solver.cpp
-method_reader read_multistep_method;    // methods_multistep.cpp: UniPC, SA-Solver, DEIS, PNDM, iPNDM
-method_reader read_consistency_method;  // methods_consistency.cpp: LCM, TCD, consistency, SCM, flow matching, CogVideoX
+/// One reader for each group of kinds: reads every option of `kind` out of the file's `sampler` object. Empty
+/// for kinds of other groups. `file` is the whole file, for tables that a kind keeps outside of `sampler`.
+using method_reader = std::optional<planner>(const std::string& kind, const record& options,
+                                             const record& file, const method_context& context);
+method_reader read_sigma_method;       // methods_sigma.cpp: Euler, Heun, DPM-2, LMS and relatives
+method_reader read_dpm_solver_method;  // methods_dpm_solver.cpp
+method_reader read_multistep_method;   // methods_multistep.cpp: UniPC, SA-Solver, DEIS, PNDM, iPNDM
+method_reader
+    read_consistency_method;  // methods_consistency.cpp: LCM, TCD, consistency, SCM, flow matching, CogVideoX
 
 }  // namespace golden

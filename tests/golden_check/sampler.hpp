@@ -50,13 +50,15 @@ struct stepwise_plan {
 [[nodiscard]] diffusion::run_plan plan_of(const stepwise_plan& steps, const sampler_options& options,
                                           diffusion::prediction kind, bool last_step_drew_noise);
 
-/// The path of a planned kind, from schedule, timesteps and σ list of the file, which are compared with the library's.
+/// The path of a planned kind, from schedule, timesteps and σ list of the file, which are compared with the
+/// library's.
 [[nodiscard]] diffusion::run_path read_path(const record& file, const std::string& kind, report& result);
 
 /// Reads the recorded steps, and compares what they say of times and levels with the plan.
 [[nodiscard]] std::vector<recorded_ask> read_stepwise_asks(const record& file, const sampler_options& options,
                                                            const stepwise_plan& plan, shape dims, precision p,
                                                            report& result);
-[[nodiscard]] std::vector<recorded_ask> read_planned_asks(const record& file, const std::string& kind, shape dims);
+[[nodiscard]] std::vector<recorded_ask> read_planned_asks(const record& file, const std::string& kind,
+                                                          shape dims);
 
 }  // namespace golden

@@ -29,7 +29,7 @@ stepwise_plan plan_continuous(const record& timesteps, const continuous_schedule
 }
 
 stepwise_plan plan_discrete(const d::discrete_schedule<>& schedule, const d::time_grid& grid,
-                       const sampler_options& options, bool respaced) {
+                            const sampler_options& options, bool respaced) {
   const int stride = schedule.steps() / static_cast<int>(grid.size());
   const d::noise_level before_first = schedule.level(options.first_level_is_clean ? 0 : 1);
   const auto level_or_end = [&](int t) { return t >= 1 ? schedule.level(t) : before_first; };
@@ -83,8 +83,9 @@ diffusion::run_plan plan_of(const stepwise_plan& steps, const sampler_options& o
       [&](const auto& method) {
         for (std::size_t k = 0; k < steps.steps.size(); ++k) {
           const auto& [from, to, at, rounding] = steps.steps[k];
-          // Diffusers' DDIM inversion asks the network at the noisier end of a step, but reads its output as if it had
-          // been asked at the other. The library does not, so there it is told that it was. For ε both are the same.
+          // Diffusers' DDIM inversion asks the network at the noisier end of a step, but reads its output as
+          // if it had been asked at the other. The library does not, so there it is told that it was. For ε
+          // both are the same.
           const d::noise_level told = kind == d::prediction::epsilon ? at : from;
           plan.stages.push_back({.from = {steps.t[k], from},
                                  .to = {0, to},
@@ -97,14 +98,13 @@ diffusion::run_plan plan_of(const stepwise_plan& steps, const sampler_options& o
         d::run_stage& last = plan.stages.back();
         if (options.last == last_noise::never) last.next.now.noise = 0;
         if (options.last == last_noise::where_drawn && last_step_drew_noise && last.to.level.sigma == 0) {
-          // Diffusers' DDPM adds noise on every step from t > 0, also on one to clean data, with β̃ = 0 clamped to
-          // 1e-20. The library does not, unless it is told that the data are not quite clean.
+          // Diffusers' DDPM adds noise on every step from t > 0, also on one to clean data, with β̃ = 0
+          // clamped to 1e-20. The library does not, unless it is told that the data are not quite clean.
           const auto& [from, to, at, rounding] = steps.steps.back();
           if constexpr (std::is_same_v<std::decay_t<decltype(method)>, d::ddpm>)
-            last.next.now.noise =
-                std::sqrt(method.variance == d::fixed_variance::transition
-                              ? d::transition_variance(from, to)
-                              : std::max(d::posterior_variance(from, to), 1e-20));
+            last.next.now.noise = std::sqrt(method.variance == d::fixed_variance::transition
+                                                ? d::transition_variance(from, to)
+                                                : std::max(d::posterior_variance(from, to), 1e-20));
           last.to.level.sigma = std::numeric_limits<double>::min();
         }
       },
@@ -163,7 +163,8 @@ std::vector<recorded_ask> read_stepwise_asks(const record& file, const sampler_o
     if (options.kind == "unclip" && step.has("prev_t"))
       same("prev_t", k + 1 < plan.t.size() ? plan.t[k + 1] : plan.t[k] - 1, {});
     const bool continuous = plan.values.size() > plan.t.size();
-    if (continuous && step.has("t_next")) same("t_next", plan.values[k + 1], of_fractional_times(precision::f64));
+    if (continuous && step.has("t_next"))
+      same("t_next", plan.values[k + 1], of_fractional_times(precision::f64));
     if (step.has("log_snr")) same("log_snr", 2 * d::half_log_snr(from), as_logarithm(of_table(p)));
     if (step.has("log_snr_next")) same("log_snr_next", 2 * d::half_log_snr(to), as_logarithm(of_table(p)));
     step.inform({"model_input"});

@@ -25,8 +25,8 @@ double learned_value(learned_output learned, double x) {
 }  // namespace
 
 model_output_kind::model_output_kind(const record& file)
-    : name_(file.choice("prediction", {"epsilon", "sample", "v", "flow", "score", "score_times_sigma", "edm", "edm_v",
-                                       "consistency", "consistency_decoder", "trigflow"})) {
+    : name_(file.choice("prediction", {"epsilon", "sample", "v", "flow", "score", "score_times_sigma", "edm",
+                                       "edm_v", "consistency", "consistency_decoder", "trigflow"})) {
   if (name_ == "edm_v") sign_ = -1;
   if (preconditioned()) sigma_data_ = file.object("sampler").number("sigma_data", 0.5);
   if (name_ == "consistency") sigma_min_ = file.object("schedule").number("sigma_min");
