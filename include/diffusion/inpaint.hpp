@@ -29,7 +29,7 @@ void blend_known(const stepper<T, Time, E>& run, const known_part<T>& known, N& 
 /// the known part is replaced by a draw of q(x_t | x_0), which makes the rest fit approximately; with
 /// repaint<…> as the sampler better the more often it jumps (Lugmayr et al. 2022). Works with every sampler.
 /// x starts as noise.
-template <Element T, class P, NoiseSource<T> N, Executor E = serial>
+template <Element T, PathPredictor<T, double> P, NoiseSource<T> N, Executor E = serial>
 void sample_inpaint(const run_plan& plan, const known_part<T>& known, P&& predictor, N&& noise, rows<T> x,
                     workspace<T>& work, const run_options& options = {}, const E& executor = {}) {
   detail::require_known(known, x);
@@ -40,7 +40,8 @@ void sample_inpaint(const run_plan& plan, const known_part<T>& known, P&& predic
     blend_known(run, known, noise, x, work, options.first_sample, executor);
   }
 }
-template <NoiseSchedule Schedule, AnySampler S, Element T, class P, NoiseSource<T> N, Executor E = serial>
+template <NoiseSchedule Schedule, AnySampler S, Element T, PathPredictor<T, double> P, NoiseSource<T> N,
+          Executor E = serial>
 void sample_inpaint(const Schedule& schedule, const basic_time_grid<typename Schedule::time_type>& grid,
                     const S& sampler, const known_part<T>& known, P&& predictor, N&& noise, rows<T> x,
                     workspace<T>& work, const run_options& options = {}, const E& executor = {}) {

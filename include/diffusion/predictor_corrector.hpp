@@ -217,7 +217,8 @@ class predictor_corrector_run {
 
 /// Runs a one-step sampler with a Langevin corrector over a whole grid, in place: (steps + 1) evaluations per
 /// step. Song et al.'s "PC sampler" is reverse_diffusion{} with langevin_corrector{.batch_norms = true}.
-template <NoiseSchedule Schedule, Sampler S, Element T, class P, NoiseSource<T> N, Executor E = serial>
+template <NoiseSchedule Schedule, Sampler S, Element T, PathPredictor<T, typename Schedule::time_type> P,
+          NoiseSource<T> N, Executor E = serial>
 void sample_predictor_corrector(const Schedule& schedule,
                                 const basic_time_grid<typename Schedule::time_type>& grid, const S& sampler,
                                 const langevin_corrector& corrector, P&& predictor, N&& noise, rows<T> x,

@@ -36,8 +36,8 @@ struct ignore_step {
 /// run.stage_index(), run.x() and run.preview(x0), and may return false to stop. Returns the number of stages
 /// done (steps, for methods of one stage per step); x is then the state after them. The kernels run on
 /// `executor`, with the same result for each.
-template <NoiseSchedule Schedule, AnySampler S, Element T, class P, NoiseSource<T> N, class OnStep,
-          Executor E = serial>
+template <NoiseSchedule Schedule, AnySampler S, Element T, PathPredictor<T, typename Schedule::time_type> P,
+          NoiseSource<T> N, class OnStep, Executor E = serial>
 requires(!Executor<OnStep>) std::size_t
     sample(const Schedule& schedule, const basic_time_grid<typename Schedule::time_type>& grid,
            const S& sampler, P&& predictor, N&& noise, rows<T> x, workspace<T>& work,
@@ -45,7 +45,8 @@ requires(!Executor<OnStep>) std::size_t
   stepper run(schedule, grid, sampler, x, work, options, executor);
   return detail::run_to_end(run, predictor, noise, on_step);
 }
-template <NoiseSchedule Schedule, AnySampler S, Element T, class P, NoiseSource<T> N, Executor E = serial>
+template <NoiseSchedule Schedule, AnySampler S, Element T, PathPredictor<T, typename Schedule::time_type> P,
+          NoiseSource<T> N, Executor E = serial>
 std::size_t sample(const Schedule& schedule, const basic_time_grid<typename Schedule::time_type>& grid,
                    const S& sampler, P&& predictor, N&& noise, rows<T> x, workspace<T>& work,
                    const run_options& options = {}, const E& executor = {}) {
@@ -53,14 +54,14 @@ std::size_t sample(const Schedule& schedule, const basic_time_grid<typename Sche
 }
 
 /// The same for a run that is planned, as make_plan(path, sampler) does.
-template <Element T, class P, NoiseSource<T> N, class OnStep, Executor E = serial>
+template <Element T, PathPredictor<T, double> P, NoiseSource<T> N, class OnStep, Executor E = serial>
 requires(!Executor<OnStep>) std::size_t
     sample(const run_plan& plan, P&& predictor, N&& noise, rows<T> x, workspace<T>& work,
            const run_options& options, OnStep&& on_step, const E& executor = {}) {
   stepper run(plan, x, work, options, executor);
   return detail::run_to_end(run, predictor, noise, on_step);
 }
-template <Element T, class P, NoiseSource<T> N, Executor E = serial>
+template <Element T, PathPredictor<T, double> P, NoiseSource<T> N, Executor E = serial>
 std::size_t sample(const run_plan& plan, P&& predictor, N&& noise, rows<T> x, workspace<T>& work,
                    const run_options& options = {}, const E& executor = {}) {
   return sample(plan, predictor, noise, x, work, options, detail::ignore_step{}, executor);

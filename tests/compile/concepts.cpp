@@ -32,12 +32,23 @@ static_assert(!Sampler<needs_only_one_end> && !Sampler<returns_a_number> && !Sam
 static_assert(LearnedVarianceSampler<ddpm_learned>);
 static_assert(!LearnedVarianceSampler<ddpm> && !LearnedVarianceSampler<ddim>);
 
+static_assert(PlannedSampler<heun> && PlannedSampler<dpm_solver_multistep> && PlannedSampler<repaint<ddim>>);
+static_assert(!PlannedSampler<ddim> && !Sampler<heun>);
+static_assert(AnySampler<ddim> && AnySampler<heun> && !AnySampler<needs_only_one_end> && !AnySampler<int>);
+
+static_assert(InvertibleSchedule<sigma_schedule> && InvertibleSchedule<flow_schedule>);
+static_assert(InvertibleSchedule<continuous_schedule> && !InvertibleSchedule<discrete_schedule<>>);
+
 template <class T, class Time>
 using predictor_function = void (*)(rows<const T>, time_point<Time>, rows<T>);
 static_assert(Predictor<predictor_function<float, int>, float>);
 static_assert(Predictor<predictor_of<predictor_function<double, double>>, double, double>);
 static_assert(!Predictor<predictor_function<float, int>, double>, "element types differ");
 static_assert(!Predictor<predictor_function<float, int>, float, double>, "times differ");
+// A run over integer times also takes predictors of real times, and the other way round.
+static_assert(PathPredictor<predictor_function<float, double>, float, int>);
+static_assert(PathPredictor<predictor_function<float, int>, float, double>);
+static_assert(!PathPredictor<predictor_function<float, int>, double, int> && !PathPredictor<int, float, int>);
 static_assert(!Predictor<int, float> && !Predictor<predictor_function<float, int>, int>);
 
 static_assert(NoiseSource<const philox_normal, float> && NoiseSource<const philox_normal, double>);
