@@ -76,6 +76,46 @@ TEMPLATE_TEST_CASE("A step reads its memory, and leaves sums there, before it is
       for (const bool with_noise : {false, true}) check_sums<TestType>(count, size, with_noise);
 }
 
+TEMPLATE_TEST_CASE("The sums that most stages have are the same sums, with or without one for later", "",
+                   float, double) {
+  const std::size_t size = 37;
+  const auto x = normals<TestType>(size, 1);
+  const auto output = normals<TestType>(size, 2);
+  const auto z = normals<TestType>(size, 3);
+  for (std::size_t count = 0; count <= 5; ++count)
+    for (const double noise : {0.0, 0.3})
+      for (const step_coefficients kept : {step_coefficients{}, {.x0 = 1}, {.x = 0.5, .x0 = -2}}) {
+        CAPTURE(count, noise, kept.x, kept.x0);
+        std::vector<std::vector<TestType>> vectors;
+        for (std::size_t j = 0; j < count; ++j) vectors.push_back(normals<TestType>(size, 10 + j));
+        std::vector<TestType> found(size), slot(size);
+        step_memory<TestType> memory{.past_count = count, .sum_count = kept.x0 == 0 ? 1u : 2u};
+        memory.sums[0] = {{.x = 0.7, .x0 = 0.4, .noise = noise}, {}, found.data()};
+        memory.sums[1] = {kept, {}, slot.data()};
+        for (std::size_t j = 0; j < count; ++j) {
+          memory.past[j] = vectors[j].data();
+          memory.sums[0].past[j] = 0.5 - 0.2 * static_cast<double>(j);
+        }
+        apply_step(plan, memory, output,
+                   noise != 0 ? std::span<const TestType>(z) : std::span<const TestType>(),
+                   std::span<const TestType>(x));
+        std::vector<double> want, want_slot;
+        for (std::size_t i = 0; i < size; ++i) {
+          std::vector<double> past;
+          for (const auto& vector : vectors) past.push_back(static_cast<double>(vector[i]));
+          const auto sum = [&](std::size_t s) {
+            return plain_sum(memory.sums[s], past, static_cast<double>(x[i]), static_cast<double>(output[i]),
+                             static_cast<double>(z[i]));
+          };
+          want.push_back(sum(0));
+          want_slot.push_back(memory.sum_count == 2 ? sum(1) : 0);
+        }
+        const double tolerance = 64 * roundoff<TestType> * 6.77;
+        support::check_close(found, want, tolerance);
+        support::check_close(slot, want_slot, tolerance);
+      }
+}
+
 TEST_CASE("A step with memory is the same for every executor and block") {
   const std::size_t size = 100'000;
   const auto x = normals<float>(size, 1);
