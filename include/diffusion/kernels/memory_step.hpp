@@ -34,18 +34,6 @@ struct step_memory {
 
 namespace detail {
 
-/// body(place) or body(place, z) for every pack of the elements [begin, end).
-template <class Arch, Scalar R, class Noise, class Body>
-[[gnu::always_inline]] inline void for_each_noisy_pack(std::size_t begin, std::size_t end, const Noise& noise,
-                                                       Body body) {
-  if constexpr (std::same_as<Noise, no_noise>)
-    for_each_pack<Arch, R>(begin, end, body);
-  else if constexpr (std::is_pointer_v<Noise>)
-    for_each_pack<Arch, R>(begin, end, [=](auto at) { body(at, at.load(noise)); });
-  else
-    for_each_pack<Arch, R>(begin, end, noise, body);
-}
-
 /// What a usual stage leaves in memory.
 enum class keeps { nothing, x0, sum };
 

@@ -38,6 +38,18 @@ struct sum_weights {
   R x = 0, output = 0, x0 = 0, noise = 0;
 };
 
+/// body(place) or body(place, z) for every pack of the elements [begin, end).
+template <class Arch, Scalar R, class Noise, class Body>
+[[gnu::always_inline]] inline void for_each_noisy_pack(std::size_t begin, std::size_t end, const Noise& noise,
+                                                       Body body) {
+  if constexpr (std::same_as<Noise, no_noise>)
+    for_each_pack<Arch, R>(begin, end, body);
+  else if constexpr (std::is_pointer_v<Noise>)
+    for_each_pack<Arch, R>(begin, end, [=](auto at) { body(at, at.load(noise)); });
+  else
+    for_each_pack<Arch, R>(begin, end, noise, body);
+}
+
 /// One step of the elements [begin, end) of a row. Noise is no_noise, a pointer to given values, or
 /// normal_tiles.
 template <class Arch, Element T, class Noise>
@@ -47,24 +59,17 @@ void step_range(const step_plan& plan, const T* output, const Noise& noise, T* x
   const sum_weights<R> weights(plan.step, plan.epsilon);
   const auto loop = [&]<bool has_epsilon>(std::bool_constant<has_epsilon>, const auto& weighted_x0)
       __attribute__((always_inline)) {
-    const auto mean = [&](auto at) __attribute__((always_inline)) {
-      const pack<R, Arch> vx = at.load(x);
-      const pack<R, Arch> vm = at.load(output);
-      pack<R, Arch> next = weighted_x0(vx, vm);
-      if constexpr (has_epsilon) next = fused_multiply_add(weights.output, vm, next);
-      return fused_multiply_add(weights.x, vx, next);
-    };
-    if constexpr (std::same_as<Noise, no_noise>) {
-      for_each_pack<Arch, R>(begin, end, [&](auto at) { at.store(mean(at), x); });
-    } else if constexpr (std::is_pointer_v<Noise>) {
-      for_each_pack<Arch, R>(begin, end, [&, noise](auto at) {
-        at.store(fused_multiply_add(weights.noise, at.load(noise), mean(at)), x);
-      });
-    } else {
-      for_each_pack<Arch, R>(begin, end, noise, [&](auto at, const auto& z) {
-        at.store(fused_multiply_add(weights.noise, z, mean(at)), x);
-      });
-    }
+    // By value, so that the weights stay in registers whatever is stored.
+    for_each_noisy_pack<Arch, R>(
+        begin, end, noise, [=](auto at, const auto&... z) __attribute__((always_inline)) {
+          const pack<R, Arch> vx = at.load(x);
+          const pack<R, Arch> vm = at.load(output);
+          pack<R, Arch> next = weighted_x0(vx, vm);
+          if constexpr (has_epsilon) next = fused_multiply_add(weights.output, vm, next);
+          next = fused_multiply_add(weights.x, vx, next);
+          ((next = fused_multiply_add(weights.noise, z, next)), ...);
+          at.store(next, x);
+        });
   };
   // The weight of x̂0 goes into its map, where it costs nothing.
   with_x0<R>(
