@@ -25,7 +25,7 @@ values mapped(const values& list, const auto& f) {
   return result;
 }
 
-/// 2e-15 between implementations (schema, section 9), twice that where the ends are computed too, or what the
+/// 2e-15 between implementations, twice that where the ends are computed too, or what the
 /// peers' rounding adds.
 tolerance of_list(precision p, double rounding) {
   return at_least({p == precision::f64 ? 4e-15 : base_tolerance(p), 0, true}, rounding);

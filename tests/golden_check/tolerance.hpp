@@ -35,23 +35,23 @@ enum class precision { f64, f32 };
 [[nodiscard]] inline tolerance of_state(precision p) { return {base_tolerance(p), 1}; }
 
 /// One step from the recorded state with the recorded output: independent implementations agree to 1e-12 of
-/// the larger of 1 and the state in f64 (schema, section 9).
+/// the larger of 1 and the state in f64.
 [[nodiscard]] inline tolerance of_open_loop(precision p) {
   return {p == precision::f64 ? 1e-12 : base_tolerance(p), 1};
 }
 
-/// The model recomputed from the recorded state: 4e-13 between implementations (schema, section 9), of states
+/// The model recomputed from the recorded state: 4e-13 between implementations, of states
 /// that may be large.
 [[nodiscard]] inline tolerance of_model_output(precision p) {
   return {p == precision::f64 ? 1e-12 : base_tolerance(p), 1};
 }
 
-/// Times that need not be integers (schema, section 9).
+/// Times that need not be integers.
 [[nodiscard]] inline tolerance of_fractional_times(precision p = precision::f64) {
   return {p == precision::f64 ? 1e-12 : base_tolerance(p), 1};
 }
 
-/// σ lists by formulas of σ: 2e-15 between implementations (schema, section 9), twice that where the ends are
+/// σ lists by formulas of σ: 2e-15 between implementations, twice that where the ends are
 /// computed too.
 [[nodiscard]] inline tolerance of_sigmas(precision p) {
   return {p == precision::f64 ? 4e-15 : base_tolerance(p), 0, true};

@@ -10,7 +10,7 @@
 
 namespace golden {
 
-/// What a model returns, as the files name it: see section 3 of the schema. The library knows some of these;
+/// What a model returns, as the files name it. The library knows some of these;
 /// from the others the recorded output is turned into x̂0 before the library sees it, as a network's
 /// preconditioning would.
 class model_output_kind {
