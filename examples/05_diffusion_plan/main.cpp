@@ -12,7 +12,7 @@
 
 #include "diffusion/interop/scheduler_config.hpp"
 #include "diffusion/tabulate.hpp"
-#include "plot.hpp"
+#include "io/plot.hpp"
 
 namespace {
 

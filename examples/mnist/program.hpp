@@ -7,8 +7,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "sample_command.hpp"
-#include "train_command.hpp"
+#include "commands/commands.hpp"
 
 namespace mnist {
 
@@ -18,26 +17,22 @@ inline int run_program(int argc, const char* const* argv, std::ostream& out, std
   CLI::App app("A small diffusion model of handwritten digits", "mnist");
   app.require_subcommand(0, 1);
   app.option_defaults()->always_capture_default();
-  train_settings train;
-  sample_settings sample;
-  eval_settings eval;
-  const auto* train_command = add_train(app, train);
-  const auto* sample_command = add_sample(app, sample);
-  add_eval(app, eval);
+  console to{out, live};
+  action command;
+  for (const auto add : {add_train, add_sample, add_eval}) add(app, to, command);
   app.allow_extras();  // after the commands, which would inherit it: refused below with a clearer message
   try {
     app.parse(argc, argv);
     const auto extras = app.remaining();
-    if (!extras.empty() || app.get_subcommands().empty())
+    if (!command || !extras.empty()) {
+      std::string names;
+      for (const auto* known : app.get_subcommands({}))
+        names += (names.empty() ? "" : ", ") + known->get_name();
       throw std::invalid_argument(
           (extras.empty() ? "no command given" : "unknown command or option \"" + extras.front() + "\"") +
-          "; commands: train, sample, eval");
-    if (*train_command) return run_train(train, out, live);
-    if (*sample_command)
-      run_sample(sample, out, live);
-    else
-      run_eval(eval, out, live);
-    return 0;
+          "; commands: " + names);
+    }
+    return command();
   } catch (const CLI::Success& help) {
     return app.exit(help, out, err);
   } catch (const std::exception& error) {

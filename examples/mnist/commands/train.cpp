@@ -1,25 +1,26 @@
 // `mnist train`.
-#pragma once
-
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <ostream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "interrupt.hpp"
+#include "commands/commands.hpp"
+#include "commands/interrupt.hpp"
+#include "commands/progress.hpp"
+#include "commands/shared_options.hpp"
 #include "io/atomic_file.hpp"
 #include "io/idx.hpp"
 #include "names.hpp"
 #include "nn/parallel.hpp"
-#include "progress.hpp"
-#include "shared_options.hpp"
 #include "training.hpp"
 
 namespace mnist {
+namespace {
 
 struct train_settings {
   training_options options;
@@ -31,9 +32,8 @@ struct train_settings {
   std::string resume;
 };
 
-/// Declares the command and its options, which are parsed into `s`.
-inline CLI::App* add_train(CLI::App& app, train_settings& s) {
-  auto* train = app.add_subcommand("train", "Train a network on the MNIST images");
+/// Declares the options, which are parsed into `s`.
+void add_options(CLI::App* train, train_settings& s) {
   train->add_option("--out", s.out, "File for the trained weights; the checkpoint lies beside it");
   auto* resume =
       train->add_option("--resume", s.resume, "Continue from this checkpoint, with the options it holds");
@@ -75,16 +75,12 @@ inline CLI::App* add_train(CLI::App& app, train_settings& s) {
     for (const CLI::Option* given : fresh)
       if (resume->count() > 0 && given->count() > 0) throw CLI::ExcludesError("--resume", given->get_name());
   });
-  return train;
 }
-
-namespace detail {
 
 /// Reports the steps of a run: mean loss since the last report, speed, time left.
 class training_report {
  public:
-  training_report(const trainer& run, std::ostream& out, bool live)
-      : run_(run), progress_(out, live), first_(run.step()) {}
+  training_report(const trainer& run, const console& to) : run_(run), progress_(to), first_(run.step()) {}
 
   void step(double loss) {
     loss_ += loss;
@@ -117,11 +113,9 @@ class training_report {
   std::int64_t steps_ = 0;
 };
 
-}  // namespace detail
-
 /// Trains and writes the weights. Returns the exit status: 0, or 130 when a signal ended it, after a
 /// checkpoint was saved. Throws what the readers, the options and the training throw.
-inline int run_train(train_settings s, std::ostream& out, bool live) {
+int run_train(train_settings s, const console& to) {
   const std::filesystem::path weights = s.out;
   const auto checkpoint = std::filesystem::path(weights).replace_extension(".checkpoint");
   if (weights == checkpoint)
@@ -136,24 +130,34 @@ inline int run_train(train_settings s, std::ostream& out, bool live) {
   auto run =
       s.resume.empty() ? trainer(s.options, std::move(images)) : trainer::resume(s.resume, std::move(images));
   run.net().set_threads(s.threads);
-  out << "network of " << run.net().values().size() << " parameters, steps " << run.step() << " to "
-      << run.total_steps() << " with " << run.options().batch << " images each" << std::endl;
+  to.out << "network of " << run.net().values().size() << " parameters, steps " << run.step() << " to "
+         << run.total_steps() << " with " << run.options().batch << " images each" << std::endl;
 
   const interrupt stop;
-  detail::training_report report(run, out, live);
+  training_report report(run, to);
   while (!run.done()) {
     report.step(run.advance());
     if (stop.requested() || run.step() % run.steps_per_epoch() == 0) run.save(checkpoint);
     if (stop.requested() && !run.done()) {
-      if (live) out << '\n';
-      out << "interrupted after step " << run.step() << "; to continue:\n  mnist train --resume "
-          << checkpoint.string() << " --out " << weights.string() << std::endl;
+      if (to.live && !to.quiet) to.out << '\n';
+      to.out << "interrupted after step " << run.step() << "; to continue:\n  mnist train --resume "
+             << checkpoint.string() << " --out " << weights.string() << std::endl;
       return 130;
     }
   }
   run.save_average(weights);
-  out << "weights: " << weights.string() << std::endl;
+  to.out << "weights: " << weights.string() << std::endl;
   return 0;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, console& to, action& chosen) {
+  const auto s = std::make_shared<train_settings>();
+  auto* train = app.add_subcommand("train", "Train a network on the MNIST images");
+  add_options(train, *s);
+  add_quiet(*train, to);
+  train->final_callback([s, &to, &chosen] { chosen = [s, &to] { return run_train(*s, to); }; });
 }
 
 }  // namespace mnist

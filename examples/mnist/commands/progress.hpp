@@ -20,10 +20,16 @@ namespace mnist {
   return text;
 }
 
+/// Where a command writes.
+struct console {
+  std::ostream& out;
+  bool live = false;   ///< `out` is a terminal
+  bool quiet = false;  ///< no progress: results only
+};
+
 class progress {
  public:
-  /// `live`: the output is a terminal.
-  progress(std::ostream& out, bool live) : out_(out), live_(live) {}
+  explicit progress(const console& to) : out_(to.out), live_(to.live), quiet_(to.quiet) {}
 
   /// Seconds since the start.
   [[nodiscard]] double seconds() const {
@@ -31,10 +37,11 @@ class progress {
   }
 
   /// Whether it is time for another `show`: ten times a second on a terminal, every ten seconds elsewhere.
-  [[nodiscard]] bool due() const { return seconds() - shown_ >= (live_ ? 0.1 : 10); }
+  [[nodiscard]] bool due() const { return !quiet_ && seconds() - shown_ >= (live_ ? 0.1 : 10); }
 
   /// Shows the line, in the place of the last one on a terminal.
   void show(const std::string& line) {
+    if (quiet_) return;
     shown_ = seconds();
     if (live_)
       out_ << '\r' << line << "\x1b[K" << std::flush;
@@ -45,18 +52,18 @@ class progress {
   /// Shows a line that stays.
   void keep(const std::string& line) {
     show(line);
-    if (live_) out_ << '\n';
+    if (live_ && !quiet_) out_ << '\n';
   }
 
   /// Removes the line from a terminal.
   void clear() {
-    if (live_) out_ << "\r\x1b[K" << std::flush;
+    if (live_ && !quiet_) out_ << "\r\x1b[K" << std::flush;
   }
 
  private:
   using clock = std::chrono::steady_clock;
   std::ostream& out_;
-  bool live_;
+  bool live_, quiet_;
   clock::time_point start_ = clock::now();
   double shown_ = 0;
 };

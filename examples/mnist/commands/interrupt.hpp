@@ -11,12 +11,12 @@ class interrupt {
  public:
   interrupt() {
     flag() = 0;
-    struct sigaction action {};
-    action.sa_handler = [](int) { flag() = 1; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, &old_int_);
-    sigaction(SIGTERM, &action, &old_term_);
+    struct sigaction request {};
+    request.sa_handler = [](int) { flag() = 1; };
+    request.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
+    sigemptyset(&request.sa_mask);
+    sigaction(SIGINT, &request, &old_int_);
+    sigaction(SIGTERM, &request, &old_term_);
   }
   interrupt(const interrupt&) = delete;
   interrupt& operator=(const interrupt&) = delete;
