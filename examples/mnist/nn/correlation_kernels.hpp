@@ -4,14 +4,16 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <type_traits>
+#include <utility>
 #include <xsimd/xsimd.hpp>
 
 #include "diffusion/kernels/pack.hpp"
 #include "nn/pixel_grid.hpp"
 #include "nn/tensor.hpp"
 
-/// The inner loops of the convolutions. Both are made of tiles of sums that stay in registers: `tile`
-/// scalars, each multiplied by the same row of channels.
+/// The inner loops of the convolutions. Both are made of tiles of sums that stay in registers: some scalars,
+/// each multiplied by the same row of channels.
 namespace mnist::kernels {
 
 template <class T>
@@ -26,41 +28,44 @@ Pack multiply_add(const Pack& a, const Pack& b, const Pack& c) {
   }
 }
 
-/// Scalars of a tile. With rows of two registers its sums fill the 16 registers of AVX, but for the operands.
-constexpr std::size_t tile = 6;
-constexpr std::size_t packs = 2;
+/// SIMD registers of a row: with eight scalars as many sums as the 16 or 32 registers hold with the operands.
+constexpr std::size_t packs = lanes<float>::size < 16 ? 1 : 2;
 /// Channels of a row.
 template <class T>
 constexpr int row = static_cast<int>(packs* lanes<T>::size);
 
-/// One sum for each of `tile` scalars and each channel of a row.
-template <class T, std::size_t Packs>
-using sums = std::array<std::array<typename lanes<T>::type, Packs>, tile>;
+/// f(0), f(1), ... f(Count - 1), as constants: indices into arrays of registers must be known to the
+/// compiler.
+template <std::size_t Count, class F>
+void unrolled(F&& f) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) { (f(std::integral_constant<std::size_t, I>{}), ...); }
+  (std::make_index_sequence<Count>{});
+}
 
-/// sum[i] += a[i][k * a_step] * (row k of b) for k < count; the rows of b are b_step apart.
-template <class T, std::size_t Packs>
-void add_products(const std::array<const T*, tile>& a, Index a_step, const T* b, Index b_step, Index count,
-                  sums<T, Packs>& sum) {
+/// One sum for each of `Scalars` scalars and each channel of a row.
+template <class T, std::size_t Scalars, std::size_t Packs>
+struct sums {
   using pack = typename lanes<T>::type;
-  for (Index k = 0; k < count; ++k) {
-    std::array<pack, Packs> r;
-    for (std::size_t p = 0; p < Packs; ++p) r[p] = lanes<T>::load(b + k * b_step + p * lanes<T>::size);
-    for (std::size_t i = 0; i < tile; ++i) {
-      const pack s(a[i][k * a_step]);
-      for (std::size_t p = 0; p < Packs; ++p) sum[i][p] = multiply_add(s, r[p], sum[i][p]);
-    }
-  }
-}
+  std::array<std::array<pack, Packs>, Scalars> of;
 
-/// `tile` sums of a row of channels, all equal to `start`, which holds a whole row.
-template <class T, std::size_t Packs>
-sums<T, Packs> start_sums(const T* start) {
-  sums<T, Packs> sum;
-  for (auto& s : sum) {
-    for (std::size_t p = 0; p < Packs; ++p) s[p] = lanes<T>::load(start + p * lanes<T>::size);
+  /// All equal to `start`, which holds a whole row, or to zero where it is null.
+  explicit sums(const T* start) {
+    unrolled<Packs>([&](auto p) {
+      const pack first = start ? lanes<T>::load(start + p * lanes<T>::size) : pack(T(0));
+      unrolled<Scalars>([&](auto i) { of[i][p] = first; });
+    });
   }
-  return sum;
-}
+
+  /// Adds the products of scalars[i * step] and the row at `from`.
+  void add(const T* scalars, Index step, const T* from) {
+    std::array<pack, Packs> r;
+    unrolled<Packs>([&](auto p) { r[p] = lanes<T>::load(from + p * lanes<T>::size); });
+    unrolled<Scalars>([&](auto i) {
+      const pack s(scalars[static_cast<Index>(i()) * step]);
+      unrolled<Packs>([&](auto p) { of[i][p] = multiply_add(s, r[p], of[i][p]); });
+    });
+  }
+};
 
 /// Copies the first `count` channels of a row of sums.
 template <class T, std::size_t Packs>
@@ -121,55 +126,54 @@ struct correlation {
   pixel_grid<T> y;
   int outs;
 
+  /// Pixels of a tile, side by side: the images of this program are 28, 14 and 7 pixels wide.
+  static constexpr int tile = 7;
+
   /// For the n * rows * columns pixels p of both grids.
   void run(int n, int rows, int columns) const {
-    std::array<const T*, tile> from;
-    std::array<T*, tile> to;
-    std::size_t filled = 0;
     for (int image = 0; image < n; ++image) {
       for (int i = 0; i < rows; ++i) {
-        for (int j = 0; j < columns; ++j) {
-          from[filled] = x.at(image, i, j);
-          to[filled] = y.at(image, i, j);
-          if (++filled == tile) {
-            run_tile(from, to);
-            filled = 0;
-          }
+        const T* const from = x.at(image, i, 0);
+        T* const to = y.at(image, i, 0);
+        const auto at = [&](auto width, int j) {
+          run_tile<width()>(from + j * x.column_step, to + j * y.column_step);
+        };
+        int j = 0;
+        for (; j + tile <= columns; j += tile) at(std::integral_constant<int, tile>{}, j);
+        if (j < columns && columns > tile) {
+          at(std::integral_constant<int, tile>{}, columns - tile);  // computes some pixels again
+        } else {
+          for (; j < columns; ++j) at(std::integral_constant<int, 1>{}, j);
         }
       }
     }
-    if (filled == 0) return;
-    for (; filled < tile; ++filled) {  // the rest of the last tile computes a pixel again
-      from[filled] = from[0];
-      to[filled] = to[0];
-    }
-    run_tile(from, to);
   }
 
-  void run_tile(const std::array<const T*, tile>& from, const std::array<T*, tile>& to) const {
+  template <std::size_t Pixels>
+  void run_tile(const T* from, T* to) const {
     for (int o = 0; o < outs; o += row<T>) {
       if (outs - o > static_cast<int>(lanes<T>::size)) {
-        run_row<packs>(from, to, o);
+        run_row<Pixels, packs>(from, to, o);
       } else {
-        run_row<1>(from, to, o);
+        run_row<Pixels, 1>(from, to, o);
       }
     }
   }
 
   /// Channels [first, first + row) of y, for a tile of pixels.
-  template <std::size_t Packs>
-  void run_row(const std::array<const T*, tile>& from, const std::array<T*, tile>& to, int first) const {
+  template <std::size_t Pixels, std::size_t Packs>
+  void run_row(const T* from, T* to, int first) const {
     const T* weights = filter.image(first / row<T>).data();
-    auto sum = start_sums<T, Packs>(weights);
+    sums<T, Pixels, Packs> sum(weights);
     weights += row<T>;
     const Index length = Index{taps.per_line} * ins;
-    for (int t = 0; t < taps.count; t += taps.per_line, weights += length * row<T>) {
-      std::array<const T*, tile> a;
-      for (std::size_t i = 0; i < tile; ++i) a[i] = from[i] + taps[t].offset;
-      add_products<T, Packs>(a, 1, weights, row<T>, length, sum);
+    for (int t = 0; t < taps.count; t += taps.per_line) {
+      const T* const line = from + taps[t].offset;
+      for (Index k = 0; k < length; ++k, weights += row<T>) sum.add(line + k, x.column_step, weights);
     }
     const int count = std::min(outs - first, row<T>);
-    for (std::size_t i = 0; i < tile; ++i) store<T>(sum[i], to[i] + first, count);
+    unrolled<Pixels>(
+        [&](auto i) { store<T>(sum.of[i], to + static_cast<Index>(i()) * y.column_step + first, count); });
   }
 };
 
@@ -183,47 +187,49 @@ struct filter_correlation {
   int outs;
   T* total;
 
+  /// Input channels of a tile.
+  static constexpr int tile = 8;
+
   /// For the pixels of rows [top, bottom) of one image.
   void run(int image, int top, int bottom, int columns) const {
+    const pixels all{x.at(image, top, 0), dy.at(image, top, 0), bottom - top, columns};
     T* sum = total;
     for (int o = 0; o < outs; o += row<T>) {
-      std::array<const T*, tile> from;
-      std::size_t filled = 0;
-      const auto flush = [&] {
-        for (std::size_t i = filled; i < tile; ++i) from[i] = from[0];
-        if (outs - o > static_cast<int>(lanes<T>::size)) {
-          run_tile<packs>(from, dy.at(image, top, 0) + o, bottom - top, columns, sum, filled);
-        } else {
-          run_tile<1>(from, dy.at(image, top, 0) + o, bottom - top, columns, sum, filled);
-        }
-        sum += static_cast<Index>(filled) * row<T>;
-        filled = 0;
-      };
       for (int t = 0; t < taps.count; ++t) {
-        for (int i = 0; i < ins; ++i) {
-          from[filled] = x.at(image, top, 0) + taps[t].offset + i;
-          if (++filled == tile) flush();
+        for (int i = 0; i < ins;) {
+          const pixels part{all.x + taps[t].offset + i, all.dy + o, all.rows, all.columns};
+          const int count = i + tile <= ins ? tile : 1;
+          if (outs - o > static_cast<int>(lanes<T>::size)) {
+            count == tile ? run_tile<tile, packs>(part, sum) : run_tile<1, packs>(part, sum);
+          } else {
+            count == tile ? run_tile<tile, 1>(part, sum) : run_tile<1, 1>(part, sum);
+          }
+          sum += count * row<T>;
+          i += count;
         }
       }
-      if (filled > 0) flush();
     }
   }
 
-  template <std::size_t Packs>
-  void run_tile(std::array<const T*, tile> from, const T* gradient, int rows, int columns, T* to,
-                std::size_t filled) const {
-    const std::array<T, row<T>> zero{};
-    auto sum = start_sums<T, Packs>(zero.data());
-    for (int i = 0; i < rows; ++i, gradient += dy.row_step) {
-      add_products<T, Packs>(from, x.column_step, gradient, dy.column_step, columns, sum);
-      for (const T*& f : from) f += x.row_step;
+  struct pixels {
+    const T *x, *dy;
+    int rows, columns;
+  };
+
+  template <std::size_t Channels, std::size_t Packs>
+  void run_tile(const pixels& part, T* to) const {
+    sums<T, Channels, Packs> sum(nullptr);
+    for (int i = 0; i < part.rows; ++i) {
+      const T *from = part.x + i * x.row_step, *gradient = part.dy + i * dy.row_step;
+      for (int j = 0; j < part.columns; ++j, from += x.column_step, gradient += dy.column_step)
+        sum.add(from, 1, gradient);
     }
-    for (std::size_t i = 0; i < filled; ++i, to += row<T>) {
-      for (std::size_t p = 0; p < Packs; ++p) {
-        T* t = to + p * lanes<T>::size;
-        lanes<T>::store(t, lanes<T>::load(t) + sum[i][p]);
-      }
-    }
+    unrolled<Channels>([&](auto i) {
+      unrolled<Packs>([&](auto p) {
+        T* const t = to + i * static_cast<std::size_t>(row<T>) + p * lanes<T>::size;
+        lanes<T>::store(t, lanes<T>::load(t) + sum.of[i][p]);
+      });
+    });
   }
 };
 
