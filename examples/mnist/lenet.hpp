@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "frechet.hpp"
 #include "io/safetensors.hpp"
 
 namespace mnist {
@@ -121,6 +122,26 @@ class lenet {
 
   layer conv1_, conv2_, fc1_, fc2_;
 };
+
+/// Reads the tensors `count` [1], `mean` [n] and `cov` [n, n] of features. Throws std::runtime_error naming
+/// the file and the flaw.
+[[nodiscard]] inline feature_statistics read_feature_statistics(const std::filesystem::path& path) try {
+  const auto file = read_safetensors(path);
+  const auto values = [&](const std::string& name) {
+    const auto found = file.tensors.find(name);
+    if (found == file.tensors.end()) throw std::runtime_error("no tensor \"" + name + "\"");
+    return found->second.as<double>();
+  };
+  const auto count = values("count"), mean = values("mean"), covariance = values("cov");
+  const auto size = static_cast<Eigen::Index>(mean.size());
+  if (count.size() != 1 || !(count[0] >= 2 && count[0] <= 1e15) ||
+      covariance.size() != mean.size() * mean.size())
+    throw std::runtime_error("expected a count of at least 2, a mean [n] and a covariance [n, n]");
+  return {static_cast<Eigen::Index>(count[0]), Eigen::Map<const Eigen::VectorXd>(mean.data(), size),
+          Eigen::Map<const Eigen::MatrixXd>(covariance.data(), size, size)};
+} catch (const std::exception& error) {
+  throw std::runtime_error(path.string() + ": " + error.what());
+}
 
 /// How sure the classifier is of a set of images.
 struct digit_score {
