@@ -3,10 +3,10 @@
 #include <Eigen/QR>
 #include <cmath>
 #include <limits>
-#include <random>
 #include <stdexcept>
 
 #include "lenet.hpp"
+#include "random_matrix.hpp"
 #include "support/catch.hpp"
 #include "temporary_folder.hpp"
 
@@ -14,15 +14,6 @@ namespace {
 
 using Eigen::Index, Eigen::MatrixXd, Eigen::VectorXd;
 using mnist::feature_statistics, mnist::frechet_distance;
-
-/// Numbers in [-1, 1), the same on every machine.
-MatrixXd random_matrix(Index rows, Index cols, unsigned seed) {
-  std::mt19937 engine(seed);
-  MatrixXd result(rows, cols);
-  for (Index i = 0; i < rows; ++i)
-    for (Index j = 0; j < cols; ++j) result(i, j) = static_cast<double>(engine()) * 0x1p-31 - 1;
-  return result;
-}
 
 feature_statistics statistics(const MatrixXd& features) {
   feature_statistics result;
