@@ -96,7 +96,8 @@ class feature_statistics {
   Eigen::MatrixXd scatter_;  // sum of the products around the mean
 };
 
-/// |m1 - m2|² + tr(C1 + C2 - 2 (C1^½ C2 C1^½)^½), never below 0. Covariances may be singular. Throws
+/// |m1 - m2|² + tr(C1 + C2 - 2 (C1^½ C2 C1^½)^½), never below 0. Covariances may be singular; where they are
+/// nearly so, the sum of roots is exact to about 1e-8 of the largest. Throws
 /// std::invalid_argument for different dimensions, fewer than two vectors, or a covariance that overflowed.
 [[nodiscard]] inline double frechet_distance(const feature_statistics& a, const feature_statistics& b) {
   a.require_dimension_of(b);
