@@ -185,8 +185,8 @@ TEST_CASE("the reference statistics of the digits are read, other files refused"
   CHECK(train.count() == 60000);
   const auto check = mnist::read_safetensors(folder / "check.safetensors");
   const double published = check.tensors.at("fid_train_vs_test").as<double>()[0];
-  // Nine features are 0 everywhere, others nearly always: of eigenvalues from 4e-10 to 1e4 the smallest are
-  // off by 1 % of rounding, their roots by 1e-7.
+  // Nine features are 0 everywhere and others nearly always: the smallest other eigenvalue, 4e-10, is
+  // rounding of the largest in part, and ways to compute its root differ by 2e-7.
   CHECK(frechet_distance(train, test) == Approx(published).epsilon(1e-6));
   CHECK(frechet_distance(test, train) == Approx(published).epsilon(1e-6));
   CHECK(frechet_distance(test, test) < 1e-9);
