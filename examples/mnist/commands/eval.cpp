@@ -112,7 +112,7 @@ class csv_file {
 };
 
 /// A text as a field of a CSV file.
-std::string quoted(const std::string& text) {
+std::string csv_field(const std::string& text) {
   std::ostringstream field;
   field << std::quoted(text, '"', '"');
   return field.str();
@@ -124,8 +124,8 @@ const std::string csv_columns =
 
 std::string csv_line(const eval_settings& s, const scores& drawn, const scores& real, double seconds) {
   std::ostringstream line;
-  line << std::setprecision(8) << quoted(s.weights) << ',' << s.count << ',' << quoted(describe(s.options))
-       << ',' << s.options.seed << ',' << evaluations(s.options);
+  line << std::setprecision(8) << csv_field(s.weights) << ',' << s.count << ','
+       << csv_field(describe(s.options)) << ',' << s.options.seed << ',' << evaluations(s.options);
   for (const double value : {drawn.fid_test, drawn.fid_train, drawn.kid.mean, drawn.kid.standard_error,
                              drawn.inception, drawn.confidence, drawn.confident, drawn.agreement,
                              real.fid_test, real.fid_train, real.kid.mean, seconds})
