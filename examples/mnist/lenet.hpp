@@ -16,7 +16,9 @@
 #include <string>
 #include <vector>
 
+#include "frechet.hpp"
 #include "io/safetensors.hpp"
+#include "nn/parallel.hpp"
 
 namespace mnist {
 
@@ -32,6 +34,7 @@ class lenet {
 
   /// Reads the weights; throws std::runtime_error naming the file if a tensor is missing or of another shape.
   explicit lenet(const std::filesystem::path& path) {
+    Eigen::setNbThreads(1);  // the threads are ours: Eigen's split of a product depends on their number
     const auto file = read_safetensors(path);
     const auto load = [&](layer& to, const std::string& name, std::vector<std::size_t> shape) {
       const std::size_t outputs = shape[0];
@@ -48,18 +51,19 @@ class lenet {
     load(fc2_, "fc2", {classes, feature_count});
   }
 
-  /// Features and logits of images n x 28 x 28 with pixel values 0..255. Throws std::invalid_argument if
-  /// `pixels` is no whole number of images.
-  [[nodiscard]] output operator()(std::span<const std::uint8_t> pixels) const {
+  /// Features and logits of images n x 28 x 28 with pixel values 0..255; they do not depend on the number of
+  /// threads. Throws std::invalid_argument if `pixels` is no whole number of images.
+  [[nodiscard]] output operator()(std::span<const std::uint8_t> pixels, int threads = 1) const {
     constexpr Eigen::Index area = side * side;
     if (pixels.size() % area != 0)
       throw std::invalid_argument(std::to_string(pixels.size()) +
                                   " pixels are no whole number of 28 x 28 images");
     const auto count = static_cast<Eigen::Index>(pixels.size()) / area;
     output out{matrix(count, feature_count), matrix(count, classes)};
-    constexpr Eigen::Index block = 256;  // bounds the memory of the flattened activations
-    for (Eigen::Index first = 0; first < count; first += block) {
-      const Eigen::Index n = std::min(block, count - first);
+    // Blocks bound the memory of the flattened activations, and are what threads share.
+    constexpr Eigen::Index block = 64;
+    parallel_for(static_cast<int>((count + block - 1) / block), threads, [&](int part, int) {
+      const Eigen::Index first = part * block, n = std::min(block, count - first);
       matrix flat(n, fc1_.weight.cols());
       for (Eigen::Index i = 0; i < n; ++i) {
         const Eigen::Map<const Eigen::Matrix<std::uint8_t, 1, area>> image(pixels.data() +
@@ -72,7 +76,7 @@ class lenet {
           ((flat * fc1_.weight.transpose()).rowwise() + fc1_.bias.transpose()).cwiseMax(0.0f);
       out.logits.middleRows(first, n) =
           (out.features.middleRows(first, n) * fc2_.weight.transpose()).rowwise() + fc2_.bias.transpose();
-    }
+    });
     return out;
   }
 
@@ -122,6 +126,26 @@ class lenet {
   layer conv1_, conv2_, fc1_, fc2_;
 };
 
+/// Reads the tensors `count` [1], `mean` [n] and `cov` [n, n] of features. Throws std::runtime_error naming
+/// the file and the flaw.
+[[nodiscard]] inline feature_statistics read_feature_statistics(const std::filesystem::path& path) try {
+  const auto file = read_safetensors(path);
+  const auto values = [&](const std::string& name) {
+    const auto found = file.tensors.find(name);
+    if (found == file.tensors.end()) throw std::runtime_error("no tensor \"" + name + "\"");
+    return found->second.as<double>();
+  };
+  const auto count = values("count"), mean = values("mean"), covariance = values("cov");
+  const auto size = static_cast<Eigen::Index>(mean.size());
+  if (count.size() != 1 || !(count[0] >= 2 && count[0] <= 1e15) ||
+      covariance.size() != mean.size() * mean.size())
+    throw std::runtime_error("expected a count of at least 2, a mean [n] and a covariance [n, n]");
+  return {static_cast<Eigen::Index>(count[0]), Eigen::Map<const Eigen::VectorXd>(mean.data(), size),
+          Eigen::Map<const Eigen::MatrixXd>(covariance.data(), size, size)};
+} catch (const std::exception& error) {
+  throw std::runtime_error(path.string() + ": " + error.what());
+}
+
 /// How sure the classifier is of a set of images.
 struct digit_score {
   double mean_confidence = 0;  ///< mean of the largest softmax probability
@@ -129,10 +153,9 @@ struct digit_score {
   std::vector<int> predicted;  ///< the class of each image
 };
 
-/// Scores images n x 28 x 28 with pixel values 0..255. Throws std::invalid_argument if there is none.
-[[nodiscard]] inline digit_score score(const lenet& classifier, std::span<const std::uint8_t> pixels) {
-  if (pixels.empty()) throw std::invalid_argument("there are no images to score");
-  const auto logits = classifier(pixels).logits;
+/// Scores images by their logits, a row per image. Throws std::invalid_argument if there is none.
+[[nodiscard]] inline digit_score score(const lenet::matrix& logits) {
+  if (logits.rows() == 0) throw std::invalid_argument("there are no images to score");
   digit_score result;
   for (Eigen::Index i = 0; i < logits.rows(); ++i) {
     Eigen::Index best = 0;

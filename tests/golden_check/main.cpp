@@ -36,6 +36,8 @@ void check(const record& file, report& result) {
   if (family == "sampler") return check_sampler(file, result);
   if (family == "noise_schedule_sigmas") return check_noise_schedule_sigmas(file, result);
   if (family == "training_sigmas") return check_training_sigmas(file, result);
+  if (family == "fid") return check_fid(file, result);
+  if (family == "inception_score") return check_inception_score(file, result);
   throw unsupported("family \"" + family + '"');
 }
 

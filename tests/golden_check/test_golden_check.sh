@@ -55,6 +55,9 @@ expect "a changed schedule" 1 '^fail ' "$(edited 's/"beta_end":0\.02/"beta_end":
 expect "a changed table" 1 '^fail .*betas\[0\]' "$(edited 's/("betas":\[0\.)0/\11/' schedule-cosine-t10.json)"
 expect "a changed random word" 1 '^fail .*out\[0\]' "$(edited 's/6627e8d5/6627e8d6/' rng-philox4x32-10.json)"
 expect "a changed 64-bit random word" 1 '^fail .*raw\[0\]' "$(edited 's/"6706e62d/"6706e62c/' rng-numpy-philox.json)"
+expect "a changed feature" 1 '^fail .*mu1\[0\]' "$(edited 's/("features1":\[-0)\.2/\1.3/' fid-n150-120-d4.json)"
+expect "a changed kernel distance" 1 '^fail .*kid_unbiased' "$(edited 's/("kid_unbiased":1)\.1/\1.2/' fid-n150-120-d4.json)"
+expect "a changed inception score" 1 '^fail .*score' "$(edited 's/("score":2)\.5/\1.6/' inception-score-n40-c10.json)"
 expect "a changed normal" 1 '^fail .*randn_f32\.16\[0\]' \
        "$(edited 's/("16":\[-1\.125839)8/\19/' rng-torch-cpu-0.json)"
 expect "an unknown size" 1 '^unsupported .*randn_f64\.18' \
@@ -110,6 +113,7 @@ expect "a missing noise of a planned sampler" 1 '^fail .*noise' \
 expect "a huge order" 1 '^fail .*solver_order' "$(edited 's/"solver_order":2/"solver_order":2000000000/' $unipc)"
 expect "a missing noise" 1 '^fail .*noise: null or missing' \
        "$(edited 's/"noise":\[[^]]*\]/"noise":null/' $ddpm)"
+expect "a huge number of features" 1 '^fail .*n1' "$(edited 's/"n1":150/"n1":2000000000/' fid-n150-120-d4.json)"
 expect "a huge shape" 1 '^fail .*shape' \
        "$(edited 's/"shape":\[2,3,2\]/"shape":[16000000,16000000,16000000,16000000]/' $ddim)"
 expect "a huge schedule" 1 '^fail .*train_steps' "$(edited 's/"train_steps":1000/"train_steps":2000000000/' $ddim)"

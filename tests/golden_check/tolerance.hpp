@@ -87,6 +87,13 @@ enum class precision { f64, f32 };
   return {(p == precision::f64 ? 8 : 2) * unit_rounding(p), 0, true};
 }
 
+/// Scores of sets of images: sums of a few hundred products, and decompositions of matrices whose condition
+/// costs four digits at most. The peers' root of a singular product turns rounding of 0 into its root, 1e-8
+/// of the largest eigenvalue, for each of a few dimensions.
+[[nodiscard]] inline tolerance of_scores(precision p, bool singular) {
+  return {p == precision::f64 ? (singular ? 1e-6 : 1e-10) : base_tolerance(p)};
+}
+
 /// Exception 1: x̂0 = (x - σ ε)/α from ε or score prediction. The rounding of the numerator, u for each of its
 /// terms and operations (8 in all), is relative to the state, √(α² + σ²), and divided by α. In f64 it exceeds
 /// 1e-12 from σ/α > 1100 on, and has no correct digit at continuous time t = 1, where α = 6e-17.

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstddef>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -58,6 +59,15 @@ inline model prepare(draw_settings& s) {
   m.net.set_threads(s.threads);
   s.options.guidance = s.guidance.value_or(m.net.config().classes > 0 ? default_guidance : 1);
   return m;
+}
+
+/// The options in words: "ddim, 50 steps, trailing spacing, eta 0, guidance 1.5".
+inline std::string describe(const generate_options& options) {
+  std::ostringstream text;
+  text << options.sampler << ", " << options.steps << " steps, " << options.spacing << " spacing";
+  if (options.sampler == "ddim") text << ", eta " << options.eta;
+  text << ", guidance " << options.guidance;
+  return text.str();
 }
 
 inline void show_step(progress& report, std::size_t step, std::size_t steps) {

@@ -1,14 +1,28 @@
 // `mnist eval`.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iomanip>
 #include <memory>
+#include <optional>
 #include <ostream>
+#include <span>
+#include <sstream>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "batch.hpp"
 #include "commands/commands.hpp"
 #include "commands/draw.hpp"
+#include "feature_scores.hpp"
+#include "frechet.hpp"
+#include "io/idx.hpp"
 #include "io/png.hpp"
 #include "lenet.hpp"
 
@@ -17,47 +31,189 @@ namespace {
 
 struct eval_settings : draw_settings {
   std::string classifier = MNIST_DIR "/classifier/lenet.safetensors";
+  std::string data = MNIST_DIR "/data";
+  std::string csv;
 };
 
-/// Draws digits, as many of each class, and prints what a classifier thinks of them.
+/// `count` of the digits, always the same ones, in random order.
+labelled_images pick(const labelled_images& all, std::size_t count) {
+  constexpr std::uint64_t seed = 1;
+  const std::size_t area = all.images.rows * all.images.cols;
+  labelled_images some;
+  const auto order = detail::image_order(seed, 0, all.images.count);
+  for (const std::size_t i : std::span(order).first(count)) {
+    const auto first = all.images.pixels.begin() + static_cast<std::ptrdiff_t>(i * area);
+    some.images.pixels.insert(some.images.pixels.end(), first, first + static_cast<std::ptrdiff_t>(area));
+    some.labels.push_back(all.labels[i]);
+  }
+  some.images.count = count;
+  some.images.rows = all.images.rows;
+  some.images.cols = all.images.cols;
+  return some;
+}
+
+/// All scores of a set of digits.
+struct scores {
+  double fid_test, fid_train;
+  kid_estimate kid;
+  double inception, confidence, confident;
+  double agreement = 0;  ///< with the labels; 0 where there are none
+  std::array<int, 10> histogram{};
+};
+
+/// What digits are compared with.
+struct references {
+  feature_statistics test, train;
+  Eigen::MatrixXd test_features;  ///< of test digits in random order
+};
+
+template <class Labels>
+scores score_digits(const lenet::output& found, const Labels& labels, const references& to) {
+  feature_statistics statistics;
+  statistics.add(found.features);
+  const auto digits = score(found.logits);
+  // About ten blocks, whose scatter gives the standard error.
+  const auto block = std::max<Eigen::Index>(2, std::min(found.features.rows(), to.test_features.rows()) / 10);
+  scores result{.fid_test = frechet_distance(statistics, to.test),
+                .fid_train = frechet_distance(statistics, to.train),
+                .kid = kid_in_blocks(found.features.cast<double>(), to.test_features, block),
+                .inception = inception_score(found.logits.cast<double>()),
+                .confidence = digits.mean_confidence,
+                .confident = digits.share_confident};
+  for (const int digit : digits.predicted) ++result.histogram[static_cast<std::size_t>(digit)];
+  std::size_t agreed = 0;
+  for (std::size_t i = 0; i < labels.size(); ++i) agreed += digits.predicted[i] == labels[i];
+  result.agreement = static_cast<double>(agreed) / static_cast<double>(digits.predicted.size());
+  return result;
+}
+
+/// A file that grows by one line per run, below a line of column names.
+class csv_file {
+ public:
+  /// Throws std::runtime_error if the file cannot be written or has other columns.
+  csv_file(const std::string& path, const std::string& columns) : path_(path) {
+    std::string first;
+    std::ifstream in(path);
+    const bool filled = static_cast<bool>(std::getline(in, first));
+    if (filled && first != columns) throw std::runtime_error(path + ": has other columns than " + columns);
+    out_.open(path, std::ios::app);
+    if (!out_) throw std::runtime_error("cannot write " + path);
+    if (!filled) out_ << columns << '\n';
+  }
+
+  void append(const std::string& line) {
+    out_ << line << std::endl;
+    if (!out_) throw std::runtime_error("cannot write " + path_);
+  }
+
+ private:
+  std::string path_;
+  std::ofstream out_;
+};
+
+/// A text as a field of a CSV file.
+std::string csv_field(const std::string& text) {
+  std::ostringstream field;
+  field << std::quoted(text, '"', '"');
+  return field.str();
+}
+
+const std::string csv_columns =
+    "weights,digits,settings,seed,evaluations,fid_test,fid_train,kid,kid_error,inception_score,"
+    "mean_confidence,above_0.9,label_agreement,real_fid_test,real_fid_train,real_kid,seconds";
+
+std::string csv_line(const eval_settings& s, const scores& drawn, const scores& real, double seconds) {
+  std::ostringstream line;
+  line << std::setprecision(8) << csv_field(s.weights) << ',' << s.count << ','
+       << csv_field(describe(s.options)) << ',' << s.options.seed << ',' << evaluations(s.options);
+  for (const double value : {drawn.fid_test, drawn.fid_train, drawn.kid.mean, drawn.kid.standard_error,
+                             drawn.inception, drawn.confidence, drawn.confident, drawn.agreement,
+                             real.fid_test, real.fid_train, real.kid.mean, seconds})
+    line << ',' << value;
+  return line.str();
+}
+
+void print_table(std::ostream& out, int count, const scores& drawn, const scores& real, bool labelled) {
+  char text[160];
+  const auto row = [&](const std::string& name, const char* format, auto a, auto b) {
+    std::array<char, 32> left, right;
+    std::snprintf(left.data(), left.size(), format, a);
+    std::snprintf(right.data(), right.size(), format, b);
+    std::snprintf(text, sizeof text, "%-18s %11s %12s\n", name.c_str(), left.data(), right.data());
+    out << text;
+  };
+  row("", "%s", "generated", "real digits");
+  row("count", "%d", count, count);
+  row("FID, test set", "%.2f", drawn.fid_test, real.fid_test);
+  row("FID, training set", "%.2f", drawn.fid_train, real.fid_train);
+  row("KID, test set", "%.3f", drawn.kid.mean, real.kid.mean);
+  row("  standard error", "%.3f", drawn.kid.standard_error, real.kid.standard_error);
+  row("inception score", "%.3f", drawn.inception, real.inception);
+  row("mean confidence", "%.4f", drawn.confidence, real.confidence);
+  row("above 0.9", "%.4f", drawn.confident, real.confident);
+  if (labelled) row("label agreement", "%.4f", drawn.agreement, real.agreement);
+  for (std::size_t digit = 0; digit < drawn.histogram.size(); ++digit)
+    row((digit == 0 ? "classified as " : "              ") + std::to_string(digit), "%d",
+        drawn.histogram[digit], real.histogram[digit]);
+}
+
+/// Draws digits, as many of each class, and prints their scores beside those of as many real digits.
 void run_eval(eval_settings s, const console& to) {
   model m = prepare(s);
   const lenet classifier(s.classifier);
+  const auto folder = std::filesystem::path(s.classifier).parent_path();
+  references reference{.test = read_feature_statistics(folder / "stats_test.safetensors"),
+                       .train = read_feature_statistics(folder / "stats_train.safetensors"),
+                       .test_features = {}};
+  const auto read = [&](const std::string& name) {
+    const auto start = (std::filesystem::path(s.data) / name).string();
+    return read_idx_pair(start + "-images-idx3-ubyte.gz", start + "-labels-idx1-ubyte.gz");
+  };
+  const auto train = read("train"), test = read("t10k");
+  const auto count = static_cast<std::size_t>(s.count);
+  if (count < 4 || count > train.images.count)
+    throw std::invalid_argument("n = " + std::to_string(s.count) + ", allowed: [4, " +
+                                std::to_string(train.images.count) + "], the number of real digits");
   const auto labels = labels_for(m, s.count, {});
+  std::optional<csv_file> csv;
+  if (!s.csv.empty()) csv.emplace(s.csv, csv_columns);
 
   progress report(to);
-  const auto images = generate(m, s.options, static_cast<std::size_t>(s.count), labels, [&](const auto& run) {
+  const auto images = generate(m, s.options, count, labels, [&](const auto& run) {
     show_step(report, run.stage_index() + 1, run.stages());
   });
+  const double drawing = report.seconds();
+  if (to.live) report.show("scoring");
+  const auto look = [&](std::span<const std::uint8_t> pixels) { return classifier(pixels, s.threads); };
+  reference.test_features =
+      look(pick(test, std::min(count, test.images.count)).images.pixels).features.cast<double>();
+  const auto drawn = score_digits(look(to_bytes(images)), labels, reference);
+  const auto picked = pick(train, count);
+  const auto real = score_digits(look(picked.images.pixels), picked.labels, reference);
+  const double seconds = report.seconds();
   report.clear();
-  const auto result = score(classifier, to_bytes(images));
-  std::array<int, 10> histogram{};
-  int agreed = 0;
-  for (std::size_t i = 0; i < result.predicted.size(); ++i) {
-    ++histogram[static_cast<std::size_t>(result.predicted[i])];
-    if (!labels.empty()) agreed += result.predicted[i] == labels[i];
-  }
-  char text[160];
-  std::snprintf(text, sizeof text, "count            %d\nmean confidence  %.4f\nabove 0.9        %.4f\n",
-                s.count, result.mean_confidence, result.share_confident);
-  to.out << text;
-  if (!labels.empty()) {
-    std::snprintf(text, sizeof text, "label agreement  %.4f\n", static_cast<double>(agreed) / s.count);
-    to.out << text;
-  }
-  to.out << "histogram       ";
-  for (const int n : histogram) to.out << ' ' << n;
-  to.out << std::endl;
+
+  if (csv) csv->append(csv_line(s, drawn, real, drawing));
+  print_table(to.out, s.count, drawn, real, !labels.empty());
+  char text[96];
+  to.out << "sampler      " << describe(s.options) << '\n';
+  std::snprintf(text, sizeof text, "evaluations  %d for each digit\nseconds      %.2f, and %.2f to score\n",
+                evaluations(s.options), drawing, seconds - drawing);
+  to.out << text << std::flush;
 }
 
 }  // namespace
 
 void add_eval(CLI::App& app, console& to, action& chosen) {
   const auto s = std::make_shared<eval_settings>();
-  s->count = 1000;
-  auto* eval = app.add_subcommand("eval", "Score drawn digits with a classifier");
+  s->count = 2000;
+  auto* eval = app.add_subcommand("eval", "Score drawn digits, beside real ones, with a classifier");
   add_draw_options(*eval, *s);
-  eval->add_option("--classifier", s->classifier, "Weights of the classifier");
+  eval->add_option("--classifier", s->classifier,
+                   "Weights of the classifier; stats_test.safetensors and stats_train.safetensors, the "
+                   "features of real digits, lie beside it");
+  eval->add_option("--data", s->data, "Folder of the MNIST files");
+  eval->add_option("--csv", s->csv, "Append the scores to this file, as a line below column names");
   add_quiet(*eval, to);
   eval->final_callback([s, &to, &chosen] {
     chosen = [s, &to] {

@@ -79,10 +79,7 @@ void run_sample(sample_settings s, const console& to) {
     to.out << "strip        " << s.strip << '\n';
   }
   char text[96];
-  to.out << "sampler      " << s.options.sampler << ", " << s.options.steps << " steps, " << s.options.spacing
-         << " spacing";
-  if (s.options.sampler == "ddim") to.out << ", eta " << s.options.eta;
-  to.out << ", guidance " << s.options.guidance << '\n';
+  to.out << "sampler      " << describe(s.options) << '\n';
   std::snprintf(text, sizeof text, "evaluations  %d for each of %d digits\nseconds      %.2f\n",
                 evaluations(s.options), s.count, seconds);
   to.out << text << std::flush;
