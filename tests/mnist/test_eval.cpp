@@ -50,9 +50,6 @@ TEST_CASE("eval prints the scores of drawn and of real digits", "[mnist][program
   CHECK(rows.at("count") == std::pair{60.0, 60.0});
   CHECK(rows.at("FID, test set").first > rows.at("FID, test set").second);  // it is hardly trained
   CHECK(rows.at("FID, training set").first > rows.at("FID, training set").second);
-  CHECK(rows.at("KID, test set").first > 10 * std::abs(rows.at("KID, test set").second));
-  CHECK(rows.at("  standard error").second > 0);
-  CHECK(rows.at("inception score").second > 7);
   CHECK(rows.at("mean confidence").second > 0.95);  // 0.997 of all; the worst of 60 may be very unsure
   CHECK(rows.at("above 0.9").second > 0.9);
   CHECK(rows.at("label agreement").second > 0.95);

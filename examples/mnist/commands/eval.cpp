@@ -20,7 +20,6 @@
 #include "batch.hpp"
 #include "commands/commands.hpp"
 #include "commands/draw.hpp"
-#include "feature_scores.hpp"
 #include "frechet.hpp"
 #include "io/idx.hpp"
 #include "io/png.hpp"
@@ -35,18 +34,26 @@ struct eval_settings : draw_settings {
   std::string csv;
 };
 
-/// `count` of the digits, always the same ones, in random order.
-labelled_images pick(const labelled_images& all, std::size_t count) {
+/// Real digits in random order, always the same ones: of the classes that `labels` names, or `count` of any
+/// where it is empty. There must be enough of each.
+labelled_images pick(const labelled_images& all, std::span<const int> labels, std::size_t count) {
   constexpr std::uint64_t seed = 1;
   const std::size_t area = all.images.rows * all.images.cols;
+  std::array<std::size_t, 10> wanted{};
+  for (const int label : labels) ++wanted[static_cast<std::size_t>(label)];
   labelled_images some;
-  const auto order = detail::image_order(seed, 0, all.images.count);
-  for (const std::size_t i : std::span(order).first(count)) {
+  for (const std::size_t i : detail::image_order(seed, 0, all.images.count)) {
+    if (some.labels.size() == count) break;
+    std::size_t& left = wanted[static_cast<std::size_t>(all.labels[i])];
+    if (!labels.empty() && left-- == 0) {
+      left = 0;
+      continue;
+    }
     const auto first = all.images.pixels.begin() + static_cast<std::ptrdiff_t>(i * area);
     some.images.pixels.insert(some.images.pixels.end(), first, first + static_cast<std::ptrdiff_t>(area));
     some.labels.push_back(all.labels[i]);
   }
-  some.images.count = count;
+  some.images.count = some.labels.size();
   some.images.rows = all.images.rows;
   some.images.cols = all.images.cols;
   return some;
@@ -55,8 +62,7 @@ labelled_images pick(const labelled_images& all, std::size_t count) {
 /// All scores of a set of digits.
 struct scores {
   double fid_test, fid_train;
-  kid_estimate kid;
-  double inception, confidence, confident;
+  double confidence, confident;
   double agreement = 0;  ///< with the labels; 0 where there are none
   std::array<int, 10> histogram{};
 };
@@ -64,7 +70,6 @@ struct scores {
 /// What digits are compared with.
 struct references {
   feature_statistics test, train;
-  Eigen::MatrixXd test_features;  ///< of test digits in random order
 };
 
 template <class Labels>
@@ -72,12 +77,8 @@ scores score_digits(const lenet::output& found, const Labels& labels, const refe
   feature_statistics statistics;
   statistics.add(found.features);
   const auto digits = score(found.logits);
-  // About ten blocks, whose scatter gives the standard error.
-  const auto block = std::max<Eigen::Index>(2, std::min(found.features.rows(), to.test_features.rows()) / 10);
   scores result{.fid_test = frechet_distance(statistics, to.test),
                 .fid_train = frechet_distance(statistics, to.train),
-                .kid = kid_in_blocks(found.features.cast<double>(), to.test_features, block),
-                .inception = inception_score(found.logits.cast<double>()),
                 .confidence = digits.mean_confidence,
                 .confident = digits.share_confident};
   for (const int digit : digits.predicted) ++result.histogram[static_cast<std::size_t>(digit)];
@@ -119,16 +120,15 @@ std::string csv_field(const std::string& text) {
 }
 
 const std::string csv_columns =
-    "weights,digits,settings,seed,evaluations,fid_test,fid_train,kid,kid_error,inception_score,"
-    "mean_confidence,above_0.9,label_agreement,real_fid_test,real_fid_train,real_kid,seconds";
+    "weights,digits,settings,seed,evaluations,fid_test,fid_train,mean_confidence,above_0.9,"
+    "label_agreement,real_fid_test,real_fid_train,seconds";
 
 std::string csv_line(const eval_settings& s, const scores& drawn, const scores& real, double seconds) {
   std::ostringstream line;
   line << std::setprecision(8) << csv_field(s.weights) << ',' << s.count << ','
        << csv_field(describe(s.options)) << ',' << s.options.seed << ',' << evaluations(s.options);
-  for (const double value : {drawn.fid_test, drawn.fid_train, drawn.kid.mean, drawn.kid.standard_error,
-                             drawn.inception, drawn.confidence, drawn.confident, drawn.agreement,
-                             real.fid_test, real.fid_train, real.kid.mean, seconds})
+  for (const double value : {drawn.fid_test, drawn.fid_train, drawn.confidence, drawn.confident,
+                             drawn.agreement, real.fid_test, real.fid_train, seconds})
     line << ',' << value;
   return line.str();
 }
@@ -146,9 +146,6 @@ void print_table(std::ostream& out, int count, const scores& drawn, const scores
   row("count", "%d", count, count);
   row("FID, test set", "%.2f", drawn.fid_test, real.fid_test);
   row("FID, training set", "%.2f", drawn.fid_train, real.fid_train);
-  row("KID, test set", "%.3f", drawn.kid.mean, real.kid.mean);
-  row("  standard error", "%.3f", drawn.kid.standard_error, real.kid.standard_error);
-  row("inception score", "%.3f", drawn.inception, real.inception);
   row("mean confidence", "%.4f", drawn.confidence, real.confidence);
   row("above 0.9", "%.4f", drawn.confident, real.confident);
   if (labelled) row("label agreement", "%.4f", drawn.agreement, real.agreement);
@@ -162,19 +159,16 @@ void run_eval(eval_settings s, const console& to) {
   model m = prepare(s);
   const lenet classifier(s.classifier);
   const auto folder = std::filesystem::path(s.classifier).parent_path();
-  references reference{.test = read_feature_statistics(folder / "stats_test.safetensors"),
-                       .train = read_feature_statistics(folder / "stats_train.safetensors"),
-                       .test_features = {}};
-  const auto read = [&](const std::string& name) {
-    const auto start = (std::filesystem::path(s.data) / name).string();
-    return read_idx_pair(start + "-images-idx3-ubyte.gz", start + "-labels-idx1-ubyte.gz");
-  };
-  const auto train = read("train"), test = read("t10k");
+  const references reference{.test = read_feature_statistics(folder / "stats_test.safetensors"),
+                             .train = read_feature_statistics(folder / "stats_train.safetensors")};
+  const std::filesystem::path data = s.data;
+  const auto train = read_idx_pair(data / "train-images-idx3-ubyte.gz", data / "train-labels-idx1-ubyte.gz");
   const auto count = static_cast<std::size_t>(s.count);
-  if (count < 4 || count > train.images.count)
-    throw std::invalid_argument("n = " + std::to_string(s.count) + ", allowed: [4, " +
-                                std::to_string(train.images.count) + "], the number of real digits");
   const auto labels = labels_for(m, s.count, {});
+  const auto picked = pick(train, labels, count);
+  if (count < 2 || picked.labels.size() < count)
+    throw std::invalid_argument("n = " + std::to_string(s.count) + ", allowed: 2 up to what " + s.data +
+                                " has real digits for");
   std::optional<csv_file> csv;
   if (!s.csv.empty()) csv.emplace(s.csv, csv_columns);
 
@@ -185,10 +179,7 @@ void run_eval(eval_settings s, const console& to) {
   const double drawing = report.seconds();
   if (to.live) report.show("scoring");
   const auto look = [&](std::span<const std::uint8_t> pixels) { return classifier(pixels, s.threads); };
-  reference.test_features =
-      look(pick(test, std::min(count, test.images.count)).images.pixels).features.cast<double>();
   const auto drawn = score_digits(look(to_bytes(images)), labels, reference);
-  const auto picked = pick(train, count);
   const auto real = score_digits(look(picked.images.pixels), picked.labels, reference);
   const double seconds = report.seconds();
   report.clear();

@@ -56,16 +56,71 @@ inline kernels::tap_list phase_taps(window k, int top, int left, int width, int 
   return taps;
 }
 
+/// The windows of a row of pixels, restricted to one line of taps: a row per pixel.
+template <class T>
+auto window_lines(const kernels::pixel_grid<const T>& x, int image, int row, Index offset, int columns,
+                  Index length) {
+  return Eigen::Map<const row_matrix<T>, 0, Eigen::OuterStride<>>(
+      x.at(image, row, 0) + offset, columns, length, Eigen::OuterStride<>(x.column_step));
+}
+
+/// correlate to a single channel, where rows of channels would be nearly empty: a dot product for each line
+/// of a window. `x` has its border.
+template <class T>
+void correlate_to_one(const tensor<T>& x, const T* filter, window k, const T* bias, tensor<T>& y) {
+  const kernels::tap_list taps = all_taps(k, x.w, x.channels);
+  const auto from = kernels::every<const T>(k.stride, x);
+  const Index length = Index{k.kernel} * x.channels;
+  tensor<T> turned(x.pool(), 1, 1, k.area(), x.channels);  // channels side by side, as in x
+  turned.matrix() = const_matrix_view<T>(filter, x.channels, k.area()).transpose();
+  for (int image = 0; image < y.n; ++image) {
+    for (int i = 0; i < y.h; ++i) {
+      Eigen::Map<Eigen::Vector<T, Eigen::Dynamic>> line(y.data() + (Index{image} * y.h + i) * y.w, y.w);
+      line.setConstant(bias ? *bias : T(0));
+      for (int u = 0; u < k.kernel; ++u) {
+        const Eigen::Map<const Eigen::Vector<T, Eigen::Dynamic>> part(turned.data() + u * length, length);
+        line.noalias() += window_lines(from, image, i, taps[u * k.kernel].offset, y.w, length) * part;
+      }
+    }
+  }
+}
+
+/// correlate_filter for a single channel of dy.
+template <class T>
+void correlate_filter_of_one(const tensor<T>& x, const tensor<T>& dy, window k, T* dfilter) {
+  const kernels::tap_list taps = all_taps(k, x.w, x.channels);
+  const auto from = kernels::every<const T>(k.stride, x);
+  const Index length = Index{k.kernel} * x.channels;
+  tensor<T> turned(x.pool(), 1, 1, k.area(), x.channels);
+  turned.array().setZero();
+  for (int image = 0; image < dy.n; ++image) {
+    for (int i = 0; i < dy.h; ++i) {
+      const Eigen::Map<const Eigen::Vector<T, Eigen::Dynamic>> line(
+          dy.data() + (Index{image} * dy.h + i) * dy.w, dy.w);
+      for (int u = 0; u < k.kernel; ++u) {
+        Eigen::Map<Eigen::Vector<T, Eigen::Dynamic>> part(turned.data() + u * length, length);
+        part.noalias() +=
+            window_lines(from, image, i, taps[u * k.kernel].offset, dy.w, length).transpose() * line;
+      }
+    }
+  }
+  matrix_view<T>(dfilter, x.channels, k.area()) += turned.matrix().transpose();
+}
+
 }  // namespace detail
 
 /// n x h x w x c -> n x count(h) x count(w) x o.
 template <class T>
 [[nodiscard]] tensor<T> correlate(const tensor<T>& x, const T* filter, int outs, window k, const T* bias) {
   const tensor<T> padded = kernels::with_border(x, k.pad);
+  tensor<T> y(x.pool(), x.n, k.count(x.h), k.count(x.w), outs);
+  if (outs == 1) {
+    detail::correlate_to_one(padded, filter, k, bias, y);
+    return y;
+  }
   const kernels::tap_list taps = detail::all_taps(k, padded.w, x.channels);
   const tensor<T> arranged = kernels::arrange(x.pool(), filter, bias, taps, x.channels, k.area(), outs,
                                               Index{x.channels} * k.area());
-  tensor<T> y(x.pool(), x.n, k.count(x.h), k.count(x.w), outs);
   kernels::correlation<T>{
       kernels::every<const T>(k.stride, padded), x.channels, taps, arranged, kernels::every<T>(1, y), outs}
       .run(x.n, y.h, y.w);
@@ -101,6 +156,7 @@ template <class T>
 template <class T>
 void correlate_filter(const tensor<T>& x, const tensor<T>& dy, window k, T* dfilter) {
   const tensor<T> padded = kernels::with_border(x, k.pad);
+  if (dy.channels == 1) return detail::correlate_filter_of_one(padded, dy, k, dfilter);
   const kernels::tap_list taps = detail::all_taps(k, padded.w, x.channels);
   const auto from = kernels::every<const T>(k.stride, padded), gradient = kernels::every<const T>(1, dy);
   constexpr int row = kernels::row<T>;
