@@ -15,7 +15,7 @@ namespace mnist {
 namespace {
 
 struct denoise_settings : edit_settings {
-  double noise = 0.5;
+  double noise = 1;
   bool add_noise = false;
 };
 
