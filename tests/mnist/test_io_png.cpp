@@ -2,7 +2,11 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "io/png.hpp"
@@ -25,6 +29,7 @@ TEST_CASE("every 8-bit value survives the way to [-1, 1] and back", "[mnist][io]
     bytes.push_back(static_cast<std::uint8_t>(p));
   }
   CHECK(mnist::to_bytes(values) == bytes);
+  CHECK(mnist::to_values(bytes) == values);
 }
 
 TEST_CASE("a grid enlarges images and frames each with a margin", "[mnist][io]") {
@@ -61,4 +66,85 @@ TEST_CASE("a PNG read by libpng shows the pixels that were written", "[mnist][io
   CHECK(pixels == picture.pixels);
   CHECK_THROWS_AS(mnist::write_png(path, {.width = 3, .height = 2, .pixels = {1}}), std::invalid_argument);
   CHECK_THROWS_AS(mnist::write_png(folder / "no/where.png", picture), std::runtime_error);
+}
+
+namespace {
+
+/// Writes 8-bit pixels of any of libpng's formats.
+void write_any(const std::filesystem::path& path, png_uint_32 format, png_uint_32 width,
+               const std::vector<std::uint8_t>& pixels) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = width;
+  image.height = 1;
+  image.format = format;
+  REQUIRE(png_image_write_to_file(&image, path.c_str(), 0, pixels.data(), 0, nullptr));
+}
+
+mnist::grey_image noise_picture() {
+  mnist::grey_image picture{.width = 28, .height = 28, .pixels = {}};
+  std::mt19937 random(3);
+  for (int i = 0; i < 28 * 28; ++i) picture.pixels.push_back(static_cast<std::uint8_t>(random()));
+  return picture;
+}
+
+}  // namespace
+
+TEST_CASE("a PNG is read as it was written", "[mnist][io]") {
+  const temporary_folder folder;
+  const auto written = noise_picture();
+  mnist::write_png(folder / "p.png", written);
+  const auto read = mnist::read_png(folder / "p.png");
+  CHECK(read.width == 28);
+  CHECK(read.height == 28);
+  CHECK(read.pixels == written.pixels);
+}
+
+TEST_CASE("colours are read as their brightness, transparency as black", "[mnist][io]") {
+  const temporary_folder folder;
+  const auto path = folder / "p.png";
+  // White, middle grey, green and blue: green is brighter than blue.
+  write_any(path, PNG_FORMAT_RGB, 4, {255, 255, 255, 128, 128, 128, 0, 255, 0, 0, 0, 255});
+  const auto coloured = mnist::read_png(path).pixels;
+  REQUIRE(coloured.size() == 4);
+  CHECK(int{coloured[0]} == 255);
+  CHECK(std::abs(coloured[1] - 128) <= 1);
+  CHECK(coloured[2] > coloured[3]);
+  CHECK(coloured[3] > 0);
+  write_any(path, PNG_FORMAT_GA, 3, {200, 255, 200, 0, 255, 0});
+  CHECK(mnist::read_png(path).pixels == std::vector<std::uint8_t>{200, 0, 0});
+}
+
+TEST_CASE("a file that is no PNG, ends early or is too large is refused by name", "[mnist][io]") {
+  const temporary_folder folder;
+  const auto refusal = [&](const std::filesystem::path& path) {
+    return message_of([&] { (void)mnist::read_png(path); });
+  };
+  CHECK(contains(refusal(folder / "none.png"), "none.png: not found"));
+  CHECK(contains(refusal(folder.path()), "not a regular file"));
+  CHECK(contains(refusal(folder.write("empty.png", "")), "empty.png: "));
+  CHECK(contains(refusal(folder.write("text.png", "some text")), "text.png: "));
+  mnist::write_png(folder / "p.png", noise_picture());
+  const auto whole = read_bytes(folder / "p.png");
+  // Shorter than signature, header, size and data of 784 incompressible bytes.
+  for (std::size_t size = 0; size < 784; size += 7)
+    CHECK(contains(refusal(folder.write("short.png", whole.substr(0, size))), "short.png: "));
+  mnist::write_png(folder / "wide.png",
+                   {.width = 4097, .height = 1, .pixels = std::vector<std::uint8_t>(4097)});
+  CHECK(contains(refusal(folder / "wide.png"), "wide.png: 4097 x 1 pixels, allowed: at most 4096 x 4096"));
+}
+
+TEST_CASE("no damaged PNG crashes its reader", "[mnist][io]") {
+  const temporary_folder folder;
+  mnist::write_png(folder / "p.png", noise_picture());
+  const auto whole = read_bytes(folder / "p.png");
+  std::mt19937 random(5);
+  int refused = 0;
+  for (int round = 0; round < 500; ++round) {
+    auto bytes = whole;
+    for (int i = 0; i < 3; ++i) bytes[random() % bytes.size()] = static_cast<char>(random());
+    const auto path = folder.write("broken.png", bytes);
+    refused += !message_of([&] { (void)mnist::read_png(path); }).empty();
+  }
+  CHECK(refused > 450);  // every chunk has a checksum
 }

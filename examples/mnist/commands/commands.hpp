@@ -16,5 +16,9 @@ using action = std::function<int()>;
 void add_train(CLI::App& app, console& to, action& chosen);
 void add_sample(CLI::App& app, console& to, action& chosen);
 void add_eval(CLI::App& app, console& to, action& chosen);
+void add_denoise(CLI::App& app, console& to, action& chosen);
+void add_interpolate(CLI::App& app, console& to, action& chosen);
+void add_inpaint(CLI::App& app, console& to, action& chosen);
+void add_forward(CLI::App& app, console& to, action& chosen);
 
 }  // namespace mnist

@@ -1,4 +1,4 @@
-// Grey pictures: from the range [-1, 1] to 8 bits, arranged on a grid, written as PNG.
+// Grey pictures: from the range [-1, 1] to 8 bits and back, arranged on a grid, written and read as PNG.
 #pragma once
 
 #include <png.h>
@@ -31,6 +31,14 @@ struct grey_image {
     return static_cast<std::uint8_t>(std::lround((std::clamp(x, -1.0f, 1.0f) + 1.0f) * 127.5f));
   });
   return bytes;
+}
+
+/// Maps 0..255 to [-1, 1]: what to_bytes maps back.
+[[nodiscard]] inline std::vector<float> to_values(std::span<const std::uint8_t> bytes) {
+  std::vector<float> values(bytes.size());
+  std::transform(bytes.begin(), bytes.end(), values.begin(),
+                 [](std::uint8_t p) { return static_cast<float>(p) / 127.5f - 1; });
+  return values;
 }
 
 /// How `grid` arranges images: each pixel becomes scale x scale, black margins of `margin` pixels around
@@ -92,6 +100,32 @@ inline void write_png(const std::filesystem::path& path, const grey_image& pictu
   encoded.resize(size);
   encode(encoded.data());
   write_file(path, encoded);
+}
+
+/// Reads a PNG of at most 4096 x 4096 pixels as grey: colours become their brightness, and what is
+/// transparent lies on black. Throws std::runtime_error naming the file and what is wrong with it.
+[[nodiscard]] inline grey_image read_png(const std::filesystem::path& path) {
+  constexpr png_uint_32 longest = 4096;
+  const auto fail = [&](const std::string& reason) {
+    throw std::runtime_error(path.string() + ": " + reason);
+  };
+  if (!std::filesystem::is_regular_file(path)) fail("not found, or not a regular file");
+  struct reader : png_image {
+    reader() : png_image{} { version = PNG_IMAGE_VERSION; }
+    reader(const reader&) = delete;
+    reader& operator=(const reader&) = delete;
+    ~reader() { png_image_free(this); }
+  } image;
+  if (!png_image_begin_read_from_file(&image, path.c_str())) fail(image.message);
+  if (image.width > longest || image.height > longest)
+    fail(std::to_string(image.width) + " x " + std::to_string(image.height) + " pixels, allowed: at most " +
+         std::to_string(longest) + " x " + std::to_string(longest));
+  image.format = PNG_FORMAT_GRAY;
+  grey_image picture{.width = image.width, .height = image.height, .pixels = {}};
+  picture.pixels.resize(picture.width * picture.height);
+  const png_color background{0, 0, 0};
+  if (!png_image_finish_read(&image, &background, picture.pixels.data(), 0, nullptr)) fail(image.message);
+  return picture;
 }
 
 }  // namespace mnist
