@@ -1,7 +1,6 @@
 // Drawing digits with a trained network and the library's samplers.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -13,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "ask_unet.hpp"
 #include "checkpoint.hpp"
 #include "diffusion/ddpm.hpp"
 #include "diffusion/guidance.hpp"
@@ -64,28 +64,23 @@ template <class OnStep>
     throw std::invalid_argument("eta is an option of ddim alone");
 
   const std::size_t pixels = 28 * 28;
-  std::vector<float> values(count * pixels), scratch(count * pixels), times(count);
+  std::vector<float> values(count * pixels), scratch(count * pixels);
   const diffusion::rows<float> x(values, count);
   diffusion::workspace<float> work;
   const diffusion::philox_normal noise{options.seed};
   diffusion::draw_noise(noise, 0, 0, x);
 
-  const auto ask = [&](const int* classes) {
-    return diffusion::predicts(m.process.kind(), [&, classes](auto x_t, auto at, auto out) {
-      std::fill(times.begin(), times.end(), static_cast<float>(at.t - 1));  // the network counts from 0
-      m.net.forward(static_cast<int>(count), x_t.data().data(), times.data(), classes, out.data().data());
-    });
-  };
   const auto run = [&](auto step, auto predict) {
     diffusion::sample(schedule, grid, step, predict, noise, x, work, {.x0 = diffusion::x0_clip{}}, on_step);
   };
   const auto with = [&](auto step) {
     if (labels.empty())
-      run(step, ask(nullptr));
+      run(step, ask_unet(m, nullptr));
     else if (options.guidance == 1)
-      run(step, ask(labels.data()));
+      run(step, ask_unet(m, labels.data()));
     else
-      run(step, diffusion::guided<float>(ask(labels.data()), ask(nullptr), options.guidance, scratch));
+      run(step, diffusion::guided<float>(ask_unet(m, labels.data()), ask_unet(m, nullptr), options.guidance,
+                                         scratch));
   };
   if (method == sampler::ddim)
     with(diffusion::ddim{.eta = options.eta});
