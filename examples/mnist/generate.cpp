@@ -43,9 +43,9 @@ std::vector<float> draw(const diffusion::run_plan& plan, diffusion::prediction k
   diffusion::workspace<float> work;
   for (std::size_t block = 0; block < blocks; ++block) {
     const std::size_t first = block * drawing_block, size = std::min(drawing_block, count - first);
-    const diffusion::rows<float> x(std::span(values).subspan(first * pixels, size * pixels), size);
+    const diffusion::rows<float> x(std::span<float>(values).subspan(first * pixels, size * pixels), size);
     diffusion::draw_noise(noise, 0, first, x);
-    const auto predict =
+    auto predict =
         diffusion::predicts(kind, [&](diffusion::rows<const float> x_t, const diffusion::path_point& at,
                                       diffusion::rows<float> out) { ask(first, x_t, at, out); });
     std::size_t look = 0;

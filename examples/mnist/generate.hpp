@@ -16,7 +16,7 @@ namespace mnist {
 
 struct generate_options {
   std::string sampler = "ddim";
-  std::string schedule;  ///< to sample along; empty: the one that the network was trained on
+  std::string schedule{};  ///< to sample along; empty: the one that the network was trained on
   std::string spacing = "trailing";
   int steps = 50;
   std::optional<double> eta{};    ///< of samplers that have it; empty: their default
