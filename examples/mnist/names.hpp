@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -23,8 +24,8 @@ template <class Table>
 template <class Table>
 [[nodiscard]] auto by_name(std::string_view option, std::string_view name, const Table& table) {
   const auto found =
-      std::find_if(table.begin(), table.end(), [&](const auto& row) { return row.first == name; });
-  if (found == table.end())
+      std::find_if(std::begin(table), std::end(table), [&](const auto& row) { return row.first == name; });
+  if (found == std::end(table))
     throw std::invalid_argument(std::string(option) + " = \"" + std::string(name) + "\", must be one of " +
                                 names_of(table));
   return found->second;

@@ -61,7 +61,7 @@ TEST_CASE("eval prints the scores of drawn and of real digits", "[mnist][program
   }
   CHECK(drawn == 60);
   CHECK(real == 60);
-  CHECK(contains(scored.out, "sampler      ddim, 2 steps, trailing spacing, eta 0, guidance 1.5\n"));
+  CHECK(contains(scored.out, "sampler      ddim, 2 steps, trailing spacing, guidance 1.5\n"));
   CHECK(contains(scored.out, "evaluations  4 for each digit\n"));
   CHECK(contains(scored.out, "seconds      "));
 
@@ -73,9 +73,9 @@ TEST_CASE("eval prints the scores of drawn and of real digits", "[mnist][program
   REQUIRE(lines.size() == 3);
   CHECK(lines[0].starts_with("weights,digits,settings,"));
   CHECK(lines[1].starts_with('"' + shop.weights +
-                             "\",60,\"ddim, 2 steps, trailing spacing, eta 0, guidance "
+                             "\",60,\"ddim, 2 steps, trailing spacing, guidance "
                              "1.5\",1,4,"));
-  // The settings hold four commas of their own.
-  CHECK(split(lines[1], ',').size() == split(lines[0], ',').size() + 4);
+  // The settings hold three commas of their own.
+  CHECK(split(lines[1], ',').size() == split(lines[0], ',').size() + 3);
   CHECK(lines[1].substr(0, lines[1].rfind(',')) == lines[2].substr(0, lines[2].rfind(',')));
 }

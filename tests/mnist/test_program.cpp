@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "generate.hpp"
 #include "program_runs.hpp"
 #include "support/catch.hpp"
 #include "temporary_folder.hpp"
@@ -377,11 +378,11 @@ TEST_CASE("wrong options and files give one line and status 2", "[mnist][program
       {{"sample", "--weights", broken}, broken + ": shorter than 8 bytes"},
       {{"sample", "--weights", no_model}, no_model + ": no \"diffusion\" in the metadata"},
       {{"sample", "--n", "0"}, "--n"},
-      {{"sample", "--sampler", "euler"}, "sampler = \"euler\", must be one of ddim, ddpm"},
+      {{"sample", "--sampler", "eule"}, "sampler = \"eule\", must be one of ddim, ddpm"},
       {{"sample", "--spacing", "even"}, "spacing = \"even\", must be one of trailing, linspace, leading"},
       {{"sample", "--steps", "61"}, "steps = 61, allowed: [1, 60]"},
       {{"sample", "--eta", "2"}, "eta = 2, allowed: [0, 1]"},
-      {{"sample", "--eta", "0.5", "--sampler", "ddpm"}, "eta is an option of ddim alone"},
+      {{"sample", "--eta", "0.5", "--sampler", "ddpm"}, "eta is no option of ddpm, but of ddim, euler_ancestral"},
       {{"sample", "--class", "10"}, "class = 10, must be in 0..9"},
       {{"sample", "--guidance", "inf"}, "guidance = inf"},
       {{"sample", "--out", nowhere}, "cannot write " + nowhere},

@@ -97,15 +97,13 @@ inline std::vector<random_value> marginals_of(const diffusion::run_plan& plan) {
 }
 
 /// The exact mean and variance of a run over Gaussian data with its perfect network, which is affine: the
-/// state as mean + Σ weight · normal, started at the data's own distribution at the first level.
+/// state as mean + Σ weight · normal. `x0` of a random_value serves as the constant part here.
 struct moments {
   double mean, variance;
 };
-inline moments moments_of(const diffusion::run_plan& plan, const gaussian& data) {
-  const diffusion::noise_level start = plan.stages.front().from.level;
-  // `x0` of a random_value serves as the constant part here.
+inline moments moments_of(const diffusion::run_plan& plan, const gaussian& data, const random_value& start) {
   const random_value end = run_on(
-      plan, random_value{data.mean_at(start), {{0, std::sqrt(data.variance_at(start))}}},
+      plan, start,
       [&](const random_value& x, const diffusion::run_stage& stage) {
         const diffusion::noise_level level = stage.eval.level;
         const expectation at_zero = data(0, level);
@@ -118,6 +116,11 @@ inline moments moments_of(const diffusion::run_plan& plan, const gaussian& data)
       },
       [](std::size_t, const random_value&) {});
   return {end.x0, end.deviation() * end.deviation()};
+}
+/// The same for a start at the data's own distribution at the first level.
+inline moments moments_of(const diffusion::run_plan& plan, const gaussian& data) {
+  const diffusion::noise_level start = plan.stages.front().from.level;
+  return moments_of(plan, data, {data.mean_at(start), {{0, std::sqrt(data.variance_at(start))}}});
 }
 
 /// Points evenly spaced in log(α/σ) of a variance preserving process, from noise to data; the last may be

@@ -123,10 +123,11 @@ const std::string csv_columns =
     "weights,digits,settings,seed,evaluations,fid_test,fid_train,mean_confidence,above_0.9,"
     "label_agreement,real_fid_test,real_fid_train,seconds";
 
-std::string csv_line(const eval_settings& s, const scores& drawn, const scores& real, double seconds) {
+std::string csv_line(const eval_settings& s, std::size_t looks, const scores& drawn, const scores& real,
+                     double seconds) {
   std::ostringstream line;
   line << std::setprecision(8) << csv_field(s.weights) << ',' << s.count << ','
-       << csv_field(describe(s.options)) << ',' << s.options.seed << ',' << evaluations(s.options);
+       << csv_field(describe(s.options)) << ',' << s.options.seed << ',' << looks;
   for (const double value : {drawn.fid_test, drawn.fid_train, drawn.confidence, drawn.confident,
                              drawn.agreement, real.fid_test, real.fid_train, seconds})
     line << ',' << value;
@@ -165,6 +166,7 @@ void run_eval(eval_settings s, const console& to) {
   const auto train = read_idx_pair(data / "train-images-idx3-ubyte.gz", data / "train-labels-idx1-ubyte.gz");
   const auto count = static_cast<std::size_t>(s.count);
   const auto labels = labels_for(m, s.count, {});
+  const auto looks = evaluations(m, s.options);
   const auto picked = pick(train, labels, count);
   if (count < 2 || picked.labels.size() < count)
     throw std::invalid_argument("n = " + std::to_string(s.count) + ", allowed: 2 up to what " + s.data +
@@ -184,12 +186,12 @@ void run_eval(eval_settings s, const console& to) {
   const double seconds = report.seconds();
   report.clear();
 
-  if (csv) csv->append(csv_line(s, drawn, real, drawing));
+  if (csv) csv->append(csv_line(s, looks, drawn, real, drawing));
   print_table(to.out, s.count, drawn, real, !labels.empty());
   char text[96];
   to.out << "sampler      " << describe(s.options) << '\n';
-  std::snprintf(text, sizeof text, "evaluations  %d for each digit\nseconds      %.2f, and %.2f to score\n",
-                evaluations(s.options), drawing, seconds - drawing);
+  std::snprintf(text, sizeof text, "evaluations  %zu for each digit\nseconds      %.2f, and %.2f to score\n",
+                looks, drawing, seconds - drawing);
   to.out << text << std::flush;
 }
 

@@ -77,9 +77,9 @@ struct grid_layout {
   return picture;
 }
 
-/// Writes an 8-bit greyscale PNG atomically. Throws std::invalid_argument if the pixels are not width x
-/// height, std::runtime_error naming the file if it cannot be encoded or written.
-inline void write_png(const std::filesystem::path& path, const grey_image& picture) {
+/// An 8-bit greyscale PNG. Throws std::invalid_argument if the pixels are not width x height,
+/// std::runtime_error beginning with `name` if it cannot be encoded.
+[[nodiscard]] inline std::vector<std::byte> encode_png(const grey_image& picture, const std::string& name) {
   if (picture.pixels.empty() || picture.pixels.size() != picture.width * picture.height)
     throw std::invalid_argument("a picture of " + std::to_string(picture.width) + " x " +
                                 std::to_string(picture.height) + " pixels cannot have " +
@@ -94,12 +94,18 @@ inline void write_png(const std::filesystem::path& path, const grey_image& pictu
   std::vector<std::byte> encoded;
   const auto encode = [&](void* to) {
     if (!png_image_write_to_memory(&image, to, &size, 0, picture.pixels.data(), 0, nullptr))
-      throw std::runtime_error(path.string() + ": " + image.message);
+      throw std::runtime_error(name + ": " + image.message);
   };
   encode(nullptr);
   encoded.resize(size);
   encode(encoded.data());
-  write_file(path, encoded);
+  return encoded;
+}
+
+/// Writes an 8-bit greyscale PNG atomically. Throws as encode_png, and std::runtime_error naming the file if
+/// it cannot be written.
+inline void write_png(const std::filesystem::path& path, const grey_image& picture) {
+  write_file(path, encode_png(picture, path.string()));
 }
 
 /// Reads a PNG of at most 4096 x 4096 pixels as grey: colours become their brightness, and what is
