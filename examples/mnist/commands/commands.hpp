@@ -16,5 +16,6 @@ using action = std::function<int()>;
 void add_train(CLI::App& app, console& to, action& chosen);
 void add_sample(CLI::App& app, console& to, action& chosen);
 void add_eval(CLI::App& app, console& to, action& chosen);
+void add_predict(CLI::App& app, console& to, action& chosen);
 
 }  // namespace mnist
