@@ -198,15 +198,16 @@ TEST_CASE("tensors that make no network are refused by name", "[mnist][foreign]"
   };
   for (const auto& [name, tensor] : good.tensors) {
     INFO(name);
-    const std::string message = without(name);
-    // Without a bias or a block's weight it misses that; without the weight that tells a width, too.
-    CHECK(contains(message, "m.safetensors: no tensor \"" + name + "\""));
+    if (name == "class_emb.weight")
+      CHECK(without(name).empty());  // a network without classes
+    else
+      CHECK(contains(without(name), "m.safetensors: no tensor \"" + name + "\""));
   }
   CHECK(contains(with("stem.weight", zeros({0, 1, 3, 3})), "\"stem.weight\" has the shape [0,1,3,3]"));
   CHECK(contains(with("stem.weight", zeros({4})), "\"stem.weight\" has the shape [4]"));
   CHECK(contains(with("stem.weight", zeros({3, 1, 3, 3})), "multiple of 3"));
   CHECK(contains(with("stem.weight", zeros({})), "\"stem.weight\" has the shape []"));
-  CHECK(contains(with("stem.weight", {mnist::dtype::f32, {std::size_t{1} << 60, 0}, {}}), "4..65537"));
+  CHECK(contains(with("stem.weight", {mnist::dtype::f32, {std::size_t{1} << 60, 0}, {}}), "1..65537"));
   CHECK(contains(with("class_emb.weight", zeros({1, 6})), "\"class_emb.weight\" has the shape [1,6]"));
   CHECK(contains(with("class_emb.weight", zeros({4, 7})), "the configuration wants [4,6]"));
   CHECK(contains(with("out.conv.weight", zeros({1, 4, 3})), "\"out.conv.weight\" has the shape [1,4,3]"));
@@ -295,7 +296,7 @@ TEST_CASE("the process comes from the metadata or from the options, never from n
   CHECK(contains(read.model(file, {.train_steps = 1000}), "the metadata say steps = 50, not 1000"));
   file.metadata["diffusion"] = R"({"schedule": "linear"})";
   CHECK(contains(read.model(file), "incomplete \"diffusion\" metadata: give --prediction and --train-steps"));
-  CHECK(read.model(file, {.prediction = "v", .train_steps = 7}).empty());
+  CHECK(read.model(file, {.prediction = "v", .train_steps = 60}).empty());
 
   // The same from the command line.
   file.metadata.clear();
@@ -305,7 +306,7 @@ TEST_CASE("the process comes from the metadata or from the options, never from n
                                       "2",      "--out",     (read.folder / "p.png").string()};
   CHECK(contains(run(draw).err, "give --prediction and --schedule"));
   const auto drawn = run(joined(draw, {"--schedule", "linear", "--prediction", "epsilon", "--train-steps",
-                                       "20", "--groups", "2", "--heads", "2"}));
+                                       "60", "--groups", "2", "--heads", "2"}));
   INFO(drawn.err);
   CHECK(drawn.status == 0);
 }
