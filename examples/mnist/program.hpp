@@ -12,8 +12,8 @@
 namespace mnist {
 
 /// Runs the program; `live` tells that `out` is a terminal. Returns the exit status: 0, 1 when
-/// `predict` finds other outputs than expected, 2 after one line on `err` when options or files are wrong, 130
-/// when a signal ended a training.
+/// `predict` finds other outputs than expected, 2 after one line on `err` when options or files are wrong,
+/// 130 when a signal ended a training.
 inline int run_program(int argc, const char* const* argv, std::ostream& out, std::ostream& err, bool live) {
   CLI::App app("A small diffusion model of handwritten digits", "mnist");
   app.require_subcommand(0, 1);
