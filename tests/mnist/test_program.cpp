@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "generate.hpp"
 #include "program_runs.hpp"
 #include "support/catch.hpp"
 #include "temporary_folder.hpp"
