@@ -11,8 +11,9 @@
 
 namespace mnist {
 
-/// Runs the program; `live` tells that `out` is a terminal. Returns the exit status: 0, 2 after one line on
-/// `err` when options or files are wrong, 130 when a signal ended a training.
+/// Runs the program; `live` tells that `out` is a terminal. Returns the exit status: 0, 1 when
+/// `predict` finds other outputs than expected, 2 after one line on `err` when options or files are wrong,
+/// 130 when a signal ended a training.
 inline int run_program(int argc, const char* const* argv, std::ostream& out, std::ostream& err, bool live) {
   CLI::App app("A small diffusion model of handwritten digits", "mnist");
   app.require_subcommand(0, 1);
@@ -20,7 +21,7 @@ inline int run_program(int argc, const char* const* argv, std::ostream& out, std
   console to{out, live};
   action command;
   for (const auto add :
-       {add_train, add_sample, add_eval, add_denoise, add_interpolate, add_inpaint, add_forward})
+       {add_train, add_sample, add_eval, add_denoise, add_interpolate, add_inpaint, add_forward, add_predict})
     add(app, to, command);
   app.allow_extras();  // after the commands, which would inherit it: refused below with a clearer message
   try {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "commands/load_options.hpp"
 #include "commands/progress.hpp"
 #include "commands/shared_options.hpp"
 #include "generate.hpp"
@@ -20,6 +21,7 @@ namespace mnist {
 /// Options of the commands that draw digits.
 struct draw_settings {
   std::string weights = MNIST_DIR "/weights/mnist.safetensors";
+  load_options load;
   generate_options options;
   std::optional<double> guidance;
   int count = 100;
@@ -50,6 +52,8 @@ inline void add_draw_options(CLI::App& app, draw_settings& s) {
       ->default_str(nlohmann::json(default_guidance).dump());
   add_unsigned(app, "--seed", s.options.seed, "Seed of the noise");
   add_threads(app, s.threads);
+  add_network_options(app, s.load);
+  add_process_options(app, s.load);
 }
 
 /// The digit of each image: those given, or 0 1 2 ... 9, in turn; none for a network without classes.
@@ -75,7 +79,7 @@ inline std::vector<int> labels_for(const model& m, int count, std::optional<int>
 
 /// Loads the network and completes the options from it.
 inline model prepare(draw_settings& s) {
-  model m = load_model(s.weights);
+  model m = load_model(s.weights, s.load);
   m.net.set_threads(s.threads);
   s.options.guidance = s.guidance.value_or(m.net.config().classes > 0 ? default_guidance : 1);
   return m;

@@ -21,6 +21,7 @@ namespace mnist {
 
 struct edit_settings {
   std::string weights = MNIST_DIR "/weights/mnist.safetensors";
+  load_options load;
   picture_settings pictures;
   std::optional<int> digit;
   int steps = 50;
@@ -39,11 +40,13 @@ inline void add_edit_options(CLI::App& app, edit_settings& s) {
   add_unsigned(app, "--seed", s.seed, "Seed of the noise");
   add_threads(app, s.threads);
   app.add_option("--out", s.out, "File for the picture (PNG)");
+  add_network_options(app, s.load);
+  add_process_options(app, s.load);
 }
 
 /// The network of the settings.
 [[nodiscard]] inline model load_model(const edit_settings& s) {
-  model m = load_model(s.weights);
+  model m = load_model(s.weights, s.load);
   m.net.set_threads(s.threads);
   return m;
 }

@@ -34,14 +34,15 @@ namespace detail {
 /// A name as JSON writes it: quoted, on one line, without control characters.
 inline std::string as_json(const std::string& name) { return nlohmann::json(name).dump(); }
 
-/// Parses the header, watched by a callback because the parser silently keeps the last of two equal names.
-inline nlohmann::json parse_header(std::string_view text) {
+/// Parses JSON of at most three levels in which no name appears twice: the parser itself silently keeps the
+/// last of two, and what it reads from millions of brackets cannot be printed without overflowing the stack.
+inline nlohmann::json parse_json(std::string_view text) {
   using nlohmann::json;
-  constexpr int deepest = 3;  // header, tensor, list of extents
+  constexpr int deepest = 3;  // a header: tensors, their fields, a list of extents
   std::array<std::set<std::string>, deepest + 1> names;
-  auto header = json::parse(text, [&](int depth, json::parse_event_t event, json& value) {
+  return json::parse(text, [&](int depth, json::parse_event_t event, json& value) {
     if (event == json::parse_event_t::object_start || event == json::parse_event_t::array_start) {
-      if (depth >= deepest) throw std::runtime_error("header nested too deeply");
+      if (depth >= deepest) throw std::runtime_error("JSON nested too deeply");
       names[static_cast<std::size_t>(depth) + 1].clear();
     }
     if (event == json::parse_event_t::key) {
@@ -51,8 +52,6 @@ inline nlohmann::json parse_header(std::string_view text) {
     }
     return true;
   });
-  if (!header.is_object()) throw std::runtime_error("header is not a JSON object");
-  return header;
 }
 
 /// A non-negative integer of the header; JSON numbers such as 1.0 or -1 are none.
@@ -114,7 +113,8 @@ inline safetensors_file read_safetensors(std::istream& in, std::size_t length) {
 
   safetensors_file file;
   std::vector<placed_tensor> tensors;
-  const auto header = parse_header(text);
+  const auto header = parse_json(text);
+  if (!header.is_object()) throw std::runtime_error("header is not a JSON object");
   for (const auto& [name, line] : header.items()) {
     try {
       if (name == "__metadata__")

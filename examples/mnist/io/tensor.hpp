@@ -36,6 +36,8 @@ inline constexpr std::array<dtype_info, 7> dtypes{
 
 [[nodiscard]] constexpr const dtype_info& info(dtype type) { return dtypes[static_cast<std::size_t>(type)]; }
 
+[[nodiscard]] constexpr bool is_floating(dtype type) { return type <= dtype::f64; }
+
 /// bfloat16, the upper half of a float, widened exactly.
 [[nodiscard]] inline float from_bf16(std::uint16_t bits) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
@@ -92,7 +94,7 @@ struct tensor_entry {
   template <class T>
   [[nodiscard]] std::vector<T> as() const {
     static_assert(std::floating_point<T> || std::same_as<T, std::int64_t>, "integers only at full width");
-    if (std::integral<T> && type != dtype::i32 && type != dtype::i64 && type != dtype::u8)
+    if (std::integral<T> && is_floating(type))
       throw std::runtime_error("expected integers, got a tensor of " + std::string(info(type).name));
     std::vector<T> out;
     out.reserve(data.size() / info(type).size);
