@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "diffusion/ddpm.hpp"
+#include "diffusion/loss_weight.hpp"
 #include "io/idx.hpp"
 #include "process.hpp"
 
@@ -20,7 +21,12 @@ namespace mnist {
 namespace detail {
 
 /// The streams of random numbers of a run: what the `step` of an address means in training.
-enum stream : std::uint32_t { noise_stream, time_stream, order_stream };
+enum stream : std::uint32_t {
+  noise_stream,
+  time_stream,
+  order_stream,
+  dropout_stream,  ///< and those behind it: one for each layer
+};
 
 /// A random word as a number in [0, 1).
 [[nodiscard]] inline double uniform(std::uint32_t word) { return word * 0x1p-32; }
@@ -45,6 +51,7 @@ struct batch_options {
   std::uint64_t seed = 1;
   double drop_labels = 0;  ///< share of images whose label becomes `null_label`
   int null_label = 10;
+  double min_snr_gamma = 0;  ///< limit of the min-SNR weights; 0: no weights
 };
 
 /// Draws batches: images in a new order every epoch, noised to random times.
@@ -61,6 +68,7 @@ class batch_source {
     levels_.resize(size);
     times_.resize(size);
     labels_.resize(size);
+    if (options.min_snr_gamma > 0) weights_.resize(size);
   }
 
   [[nodiscard]] const labelled_images& data() const { return data_; }
@@ -72,6 +80,8 @@ class batch_source {
   [[nodiscard]] const float* target() const { return target_.data(); }  ///< what the network should answer
   [[nodiscard]] const float* times() const { return times_.data(); }    ///< t - 1: the network counts from 0
   [[nodiscard]] const int* labels() const { return labels_.data(); }    ///< digits and null labels
+  /// Weights of the squared errors; null: all count alike.
+  [[nodiscard]] const double* weights() const { return weights_.empty() ? nullptr : weights_.data(); }
 
   /// Makes the batch of step 0, 1, ... the current one.
   void draw(std::uint64_t step) {
@@ -92,6 +102,8 @@ class batch_source {
           (static_cast<double>(i) + detail::uniform(words[0])) / static_cast<double>(options_.size);
       const int t = 1 + static_cast<int>(u * steps);
       levels_[i] = schedule_.level(t);
+      if (!weights_.empty())
+        weights_[i] = diffusion::min_snr_weight(kind_, levels_[i], options_.min_snr_gamma);
       times_[i] = static_cast<float>(t - 1);
       labels_[i] =
           detail::uniform(words[1]) < options_.drop_labels ? options_.null_label : data_.labels[image];
@@ -112,6 +124,7 @@ class batch_source {
   std::vector<std::size_t> order_;
   std::uint64_t epoch_ = 0;
   std::vector<diffusion::noise_level> levels_;
+  std::vector<double> weights_;
   std::vector<float> x0_, eps_, x_t_, target_, times_;
   std::vector<int> labels_;
 };
