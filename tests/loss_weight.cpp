@@ -37,8 +37,7 @@ TEST_CASE("A min-SNR weighted error is the same for every kind of prediction") {
   const double x_t = 0.3, x0 = 0.7, x0_hat = 0.9;
   for (const noise_level level : {noise_level{0.6, 0.8}, {1, 2.5}, {0.7, 0.3}, {0.05, 1}}) {
     const double epsilon = (x_t - level.alpha * x0) / level.sigma;
-    const double expected =
-        min_snr_weight(prediction::x0, level) * (x0_hat - x0) * (x0_hat - x0);
+    const double expected = min_snr_weight(prediction::x0, level) * (x0_hat - x0) * (x0_hat - x0);
     for (const auto& [name, kind] : prediction_names) {
       CAPTURE(level.alpha, level.sigma, std::string(name));
       const target_weights w = training_target(kind, level);

@@ -75,6 +75,9 @@ class batch_source {
   /// Batches in an epoch; the images that do not fill one are left out.
   [[nodiscard]] std::size_t per_epoch() const { return data_.images.count / options_.size; }
 
+  /// Address of the current batch's first image: no other of the run has it.
+  [[nodiscard]] std::uint64_t first_sample() const { return first_sample_; }
+
   // Of the current batch, a row or an element for each image:
   [[nodiscard]] const float* x_t() const { return x_t_.data(); }        ///< noised images
   [[nodiscard]] const float* target() const { return target_.data(); }  ///< what the network should answer
@@ -86,6 +89,7 @@ class batch_source {
   /// Makes the batch of step 0, 1, ... the current one.
   void draw(std::uint64_t step) {
     const std::uint64_t epoch = step / per_epoch(), first_sample = step * options_.size;
+    first_sample_ = first_sample;
     if (order_.empty() || epoch != epoch_) {
       order_ = detail::image_order(options_.seed, epoch, data_.images.count);
       epoch_ = epoch;
@@ -122,7 +126,7 @@ class batch_source {
   diffusion::prediction kind_;
   batch_options options_;
   std::vector<std::size_t> order_;
-  std::uint64_t epoch_ = 0;
+  std::uint64_t epoch_ = 0, first_sample_ = 0;
   std::vector<diffusion::noise_level> levels_;
   std::vector<double> weights_;
   std::vector<float> x0_, eps_, x_t_, target_, times_;

@@ -25,8 +25,8 @@ inline void put_parameters(safetensors_file& file, const std::string& prefix, co
         make_tensor({p.shape.begin(), p.shape.end()}, values.subspan(p.offset, p.size));
 }
 
-/// The same in F16, rounded to nearest, ties to even. Throws std::runtime_error naming a parameter that holds a
-/// number beyond the range of F16.
+/// The same in F16, rounded to nearest, ties to even. Throws std::runtime_error naming a parameter that holds
+/// a number beyond the range of F16.
 inline void put_half_parameters(safetensors_file& file, const parameter_layout& layout,
                                 std::span<const float> values) {
   for (const parameter_info& p : layout.entries()) {

@@ -18,8 +18,8 @@
 namespace mnist {
 namespace detail {
 
-/// The file `target`.tmp, removed again unless `commit` has moved it into place. One of that name that a killed
-/// process left behind is taken over; a living process that writes the same target is waited for.
+/// The file `target`.tmp, removed again unless `commit` has moved it into place. One of that name that a
+/// killed process left behind is taken over; a living process that writes the same target is waited for.
 class temporary_file {
  public:
   explicit temporary_file(const std::filesystem::path& target)
@@ -59,8 +59,8 @@ class temporary_file {
   }
 
  private:
-  /// Opens and locks the file. Returns false if it no longer has its name: whoever had the lock before has moved
-  /// or removed it.
+  /// Opens and locks the file. Returns false if it no longer has its name: whoever had the lock before has
+  /// moved or removed it.
   [[nodiscard]] bool lock() {
     // Neither follows a link to somewhere else nor waits for the reader of a pipe.
     descriptor_ = ::open(name_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);

@@ -112,8 +112,8 @@ struct tensor_entry {
   }
 };
 
-/// A tensor of float, double or diffusion::float16. Throws std::invalid_argument if the number of values is not
-/// the product of `shape`.
+/// A tensor of float, double or diffusion::float16. Throws std::invalid_argument if the number of values is
+/// not the product of `shape`.
 template <class T = float>
 [[nodiscard]] tensor_entry make_tensor(std::vector<std::size_t> shape,
                                        std::type_identity_t<std::span<const T>> values) {

@@ -8,8 +8,8 @@
 
 namespace mnist {
 
-/// Which elements a layer drops in training (Srivastava et al. 2014), drawn from the address (seed, image, layer,
-/// element): the same whatever is computed beside it, and on whatever thread.
+/// Which elements a layer drops in training (Srivastava et al. 2014), drawn from the address (seed, image,
+/// layer, element): the same whatever is computed beside it, and on whatever thread.
 struct dropout {
   double rate = 0;  ///< share of elements that become 0, in [0, 1); the others grow by 1 / (1 - rate)
   std::uint64_t seed = 0;

@@ -42,8 +42,8 @@ struct res_block {
 
   /// n x h x w x in, n embeddings -> n x h x w x out.
   template <class T>
-  [[nodiscard]] tensor<T> forward(const T* values, tensor<T> x, const tensor<T>& e,
-                                  res_block_cache<T>& cache, const dropout& drop = {}) const {
+  [[nodiscard]] tensor<T> forward(const T* values, tensor<T> x, const tensor<T>& e, res_block_cache<T>& cache,
+                                  const dropout& drop = {}) const {
     cache.x = std::move(x);
     cache.active1 = norm1.forward(values, cache.x, cache.stats1);
     cache.h = conv1.forward(values, cache.active1);

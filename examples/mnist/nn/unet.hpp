@@ -64,8 +64,8 @@ class unet {
   /// Gradient of any loss. loss(first, count, y, dy) is called for every chunk, from any thread: it gets the
   /// outputs y of images [first, first + count), writes dL/dy, and returns the chunk's share of the loss.
   /// `gradient` receives the sum of dL/dparameter over all images, grad_x (may be null) dL/dx. Returns the
-  /// sum of the shares. `drop` makes the residual blocks drop elements. Other arguments and errors as for forward; also throws when `gradient` has not
-  /// layout().size() elements.
+  /// sum of the shares. `drop` makes the residual blocks drop elements. Other arguments and errors as for
+  /// forward; also throws when `gradient` has not layout().size() elements.
   template <class Loss>
   double gradient(int n, const T* x, const T* t, const int* classes, Loss&& loss, std::span<T> gradient,
                   T* grad_x = nullptr, const dropout& drop = {}) {
