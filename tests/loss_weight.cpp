@@ -11,7 +11,6 @@ using support::check_refused;
 using support::roundoff;
 
 constexpr double inf = std::numeric_limits<double>::infinity();
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 TEST_CASE("Min-SNR weights of a variance preserving level are those of the paper") {
   const auto schedule = cosine_schedule(1000);
@@ -69,8 +68,8 @@ TEST_CASE("Min-SNR weights at zero SNR and of clean data are the limits") {
 }
 
 TEST_CASE("A min-SNR weight refuses limits and levels that are none") {
-  for (const double gamma : {0.0, -1.0, nan})
+  for (const double gamma : {0.0, -1.0, std::nan("")})
     check_refused([&] { return min_snr_weight(prediction::v, {0.6, 0.8}, gamma); }, {"gamma = ", "(0, inf]"});
-  check_refused([] { return min_snr_weight(prediction::v, {nan, 0.8}); }, {"level.alpha = nan"});
+  check_refused([] { return min_snr_weight(prediction::v, {std::nan(""), 0.8}); }, {"level.alpha = nan"});
   check_refused([] { return min_snr_weight(prediction::v, {0, 0}); }, {"level.sigma = 0"});
 }

@@ -233,10 +233,10 @@ inline void draw_panel(canvas& to, const panel& p, int left, int top, int width,
   for (const series& s : p.lines) {
     const bool dots = s.x.size() <= 60;
     for (std::size_t k = 0; k < s.x.size(); ++k) {
-      const double height = height_of(s.y[k]);
-      if (!std::isfinite(height)) continue;
+      const double level = height_of(s.y[k]);
+      if (!std::isfinite(level)) continue;
       const double x = at_x(s.x[k]);
-      const double y = at_y(height);
+      const double y = at_y(level);
       if (dots) to.line(x, y, x, y, 7, s.c);
       const double before = k > 0 ? height_of(s.y[k - 1]) : std::numeric_limits<double>::quiet_NaN();
       if (std::isfinite(before)) to.line(at_x(s.x[k - 1]), at_y(before), x, y, 2.2, s.c);
