@@ -39,18 +39,18 @@ namespace mnist {
     const std::int64_t first = static_cast<std::int64_t>(i) * history.interval();
     const std::int64_t last = std::min(first + history.interval(), run.step()) - 1;
     at.push_back(batch * static_cast<double>(first + last + 2) / 2 / unit);
-    rates.push_back(run.learning_rate((first + last) / 2));
+    rates.push_back(1000 * run.learning_rate((first + last) / 2));
   }
-  const std::string of = history.interval() == 1 ? "steps" : std::to_string(history.interval()) + " steps";
+  const std::string each =
+      history.interval() == 1 ? "each step" : "mean of " + std::to_string(history.interval()) + " steps";
   constexpr plot::color pale{170, 205, 230};
   const plot::panel panels[] = {
       {"Loss",
        across,
        images / unit,
-       {{"mean of " + of, pale, at, means},
-        {"smoothed", plot::palette[0], at, smoothed(means, means.size() / 50)}},
+       {{each, pale, at, means}, {"smoothed", plot::palette[0], at, smoothed(means, means.size() / 50)}},
        true},
-      {"Learning rate", across, images / unit, {{"", plot::palette[1], at, rates}}},
+      {"Learning rate, thousandths", across, images / unit, {{"", plot::palette[1], at, rates}}},
   };
   return plot::draw("Training on handwritten digits", panels);
 }

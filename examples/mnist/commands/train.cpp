@@ -51,7 +51,7 @@ void add_options(CLI::App* train, train_settings& s) {
   train
       ->add_option("--checkpoint-every", s.checkpoint_every,
                    "Save a checkpoint every so many steps; 0: every minute and after an epoch")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40));
+      ->check(CLI::NonNegativeNumber);
   train->add_option("--log", s.log, "File for a table of all steps (CSV); continued by --resume");
   train->add_option("--loss-curve", s.loss_curve, "File for a picture of the loss (PNG); \"\": none")
       ->default_str("as --out, but _loss.png");
