@@ -346,7 +346,8 @@ TEST_CASE("wrong options of training say what is allowed", "[mnist][training]") 
   const workshop shop;
   const auto folder = shop.folder.path().string();
   const std::vector<std::pair<std::vector<std::string>, std::string>> table{
-      {{"--images", "8"}, "--images excludes --epochs"},
+      {{"--images", "8"}, "--epochs excludes --images"},
+      {{"--resume", "x", "--dropout", "0"}, "--resume excludes --"},
       {{"--weighting", "snr"}, "weighting = \"snr\", must be one of plain, min-snr"},
       {{"--min-snr-gamma", "3"}, "min-snr-gamma is an option of the weighting min-snr alone"},
       {{"--weighting", "min-snr", "--min-snr-gamma", "0"}, "min-snr-gamma = 0, must be positive and finite"},

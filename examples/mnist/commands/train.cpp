@@ -96,7 +96,7 @@ void add_options(CLI::App* train, train_settings& s) {
   option("--skips", o.network.skips, "Network: skip connections, res or ddpm");
   flag("--no-mid-attn", s.no_middle_attention, "Network: no attention in the middle");
   flag("--unconditional", s.unconditional, "Do not show labels to the network");
-  train->callback([resume, fresh, gamma, &o] {
+  train->parse_complete_callback([resume, fresh, gamma, &o] {
     for (const CLI::Option* given : fresh)
       if (resume->count() > 0 && given->count() > 0) throw CLI::ExcludesError("--resume", given->get_name());
     if (gamma->count() > 0 && o.weighting != "min-snr")
