@@ -5,6 +5,7 @@
 #include "diffusion/loss_weight.hpp"
 #include "diffusion/timestep_embedding.hpp"
 #include "families.hpp"
+#include "grids.hpp"
 #include "schedules.hpp"
 
 namespace golden {
