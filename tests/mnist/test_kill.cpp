@@ -176,7 +176,7 @@ TEST_CASE("writers of one file take turns and never publish each other's half", 
   for (auto& writer : writers) writer.join();
   CHECK(whole);
   const auto found = read_bytes(path);
-  REQUIRE(found.size() == 10000);
+  REQUIRE(found.size() == 20000);
   CHECK(found == std::string(20000, found[0]));
   CHECK(temporaries(folder) == 0);
 }
