@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "diffusion/ddpm.hpp"
+#include "diffusion/loss_weight.hpp"
 #include "io/idx.hpp"
 #include "process.hpp"
 
@@ -20,7 +21,12 @@ namespace mnist {
 namespace detail {
 
 /// The streams of random numbers of a run: what the `step` of an address means in training.
-enum stream : std::uint32_t { noise_stream, time_stream, order_stream };
+enum stream : std::uint32_t {
+  noise_stream,
+  time_stream,
+  order_stream,
+  dropout_stream,  ///< and those behind it: one for each layer
+};
 
 /// A random word as a number in [0, 1).
 [[nodiscard]] inline double uniform(std::uint32_t word) { return word * 0x1p-32; }
@@ -45,6 +51,7 @@ struct batch_options {
   std::uint64_t seed = 1;
   double drop_labels = 0;  ///< share of images whose label becomes `null_label`
   int null_label = 10;
+  double min_snr_gamma = 0;  ///< limit of the min-SNR weights; 0: no weights
 };
 
 /// Draws batches: images in a new order every epoch, noised to random times.
@@ -61,21 +68,28 @@ class batch_source {
     levels_.resize(size);
     times_.resize(size);
     labels_.resize(size);
+    if (options.min_snr_gamma > 0) weights_.resize(size);
   }
 
   [[nodiscard]] const labelled_images& data() const { return data_; }
   /// Batches in an epoch; the images that do not fill one are left out.
   [[nodiscard]] std::size_t per_epoch() const { return data_.images.count / options_.size; }
 
+  /// Address of the current batch's first image: no other of the run has it.
+  [[nodiscard]] std::uint64_t first_sample() const { return first_sample_; }
+
   // Of the current batch, a row or an element for each image:
   [[nodiscard]] const float* x_t() const { return x_t_.data(); }        ///< noised images
   [[nodiscard]] const float* target() const { return target_.data(); }  ///< what the network should answer
   [[nodiscard]] const float* times() const { return times_.data(); }    ///< t - 1: the network counts from 0
   [[nodiscard]] const int* labels() const { return labels_.data(); }    ///< digits and null labels
+  /// Weights of the squared errors; null: all count alike.
+  [[nodiscard]] const double* weights() const { return weights_.empty() ? nullptr : weights_.data(); }
 
   /// Makes the batch of step 0, 1, ... the current one.
   void draw(std::uint64_t step) {
     const std::uint64_t epoch = step / per_epoch(), first_sample = step * options_.size;
+    first_sample_ = first_sample;
     if (order_.empty() || epoch != epoch_) {
       order_ = detail::image_order(options_.seed, epoch, data_.images.count);
       epoch_ = epoch;
@@ -92,6 +106,8 @@ class batch_source {
           (static_cast<double>(i) + detail::uniform(words[0])) / static_cast<double>(options_.size);
       const int t = 1 + static_cast<int>(u * steps);
       levels_[i] = schedule_.level(t);
+      if (!weights_.empty())
+        weights_[i] = diffusion::min_snr_weight(kind_, levels_[i], options_.min_snr_gamma);
       times_[i] = static_cast<float>(t - 1);
       labels_[i] =
           detail::uniform(words[1]) < options_.drop_labels ? options_.null_label : data_.labels[image];
@@ -110,8 +126,9 @@ class batch_source {
   diffusion::prediction kind_;
   batch_options options_;
   std::vector<std::size_t> order_;
-  std::uint64_t epoch_ = 0;
+  std::uint64_t epoch_ = 0, first_sample_ = 0;
   std::vector<diffusion::noise_level> levels_;
+  std::vector<double> weights_;
   std::vector<float> x0_, eps_, x_t_, target_, times_;
   std::vector<int> labels_;
 };

@@ -28,6 +28,23 @@ inline void put_parameters(safetensors_file& file, const std::string& prefix, co
         make_tensor({p.shape.begin(), p.shape.end()}, values.subspan(p.offset, p.size));
 }
 
+/// The same in F16, rounded to nearest, ties to even. Throws std::runtime_error naming a parameter that holds
+/// a number beyond the range of F16.
+inline void put_half_parameters(safetensors_file& file, const parameter_layout& layout,
+                                std::span<const float> values) {
+  for (const parameter_info& p : layout.entries()) {
+    std::vector<diffusion::float16> rounded;
+    rounded.reserve(p.size);
+    for (const float value : values.subspan(p.offset, p.size)) {
+      rounded.emplace_back(value);
+      if (!std::isfinite(static_cast<float>(rounded.back())))
+        throw std::runtime_error("tensor \"" + p.name + "\" holds " + nlohmann::json(value).dump() +
+                                 ", F16 ends at 65504");
+    }
+    file.tensors[p.name] = make_tensor<diffusion::float16>({p.shape.begin(), p.shape.end()}, rounded);
+  }
+}
+
 namespace detail {
 
 /// A shape without the ones behind the second extent: a 1x1 convolution is stored as [out, in, 1, 1] or as
@@ -199,12 +216,12 @@ auto with_file(const std::filesystem::path& path, F f) {
   });
 }
 
-/// Writes a model with the given parameters.
+/// Writes a model with the given parameters, in F32 or, half as large, in F16: see put_half_parameters.
 inline void save_model(const std::filesystem::path& path, const unet_config& config,
                        const parameter_layout& layout, std::span<const float> values,
-                       const process_config& process) {
+                       const process_config& process, bool half = false) {
   safetensors_file file;
-  put_parameters(file, "", layout, values);
+  half ? put_half_parameters(file, layout, values) : put_parameters(file, "", layout, values);
   file.metadata = {{"config", nlohmann::json(config).dump()}, {"diffusion", nlohmann::json(process).dump()}};
   write_safetensors(path, file);
 }

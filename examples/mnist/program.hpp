@@ -17,6 +17,7 @@ namespace mnist {
 inline int run_program(int argc, const char* const* argv, std::ostream& out, std::ostream& err, bool live) {
   CLI::App app("A small diffusion model of handwritten digits", "mnist");
   app.require_subcommand(0, 1);
+  app.footer("Exit status: 0 done; 2 after one line on standard error; 130 after a signal and a checkpoint.");
   app.option_defaults()->always_capture_default();
   console to{out, live};
   action command;

@@ -3,6 +3,8 @@
 
 #include <zlib.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -12,23 +14,42 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "batch.hpp"
 #include "checkpoint.hpp"
+#include "loss_history.hpp"
+#include "names.hpp"
 #include "nn/optimizer.hpp"
 #include "nn/unet.hpp"
 
 namespace mnist {
 
+/// How much the squared error counts at each noise level: always the same, or as Hang et al. 2023 have it.
+enum class weighting { plain, min_snr };
+inline constexpr std::array<std::pair<std::string_view, weighting>, 2> weightings{
+    {{"plain", weighting::plain}, {"min-snr", weighting::min_snr}}};
+
+/// What follows the rise of the learning rate: half a cosine down to 0, or nothing.
+enum class lr_decay { cosine, none };
+inline constexpr std::array<std::pair<std::string_view, lr_decay>, 2> lr_decays{
+    {{"cosine", lr_decay::cosine}, {"none", lr_decay::none}}};
+
 struct training_options {
   int epochs = 10;
+  std::int64_t images = 0;  ///< show so many images in all, rounded up to whole steps; 0: `epochs` decides
   int batch = 64;
-  double lr = 2e-3;          ///< peak of the learning rate
-  int warmup = 200;          ///< steps of its linear rise; half a cosine down to 0 follows
-  double clip = 1;           ///< largest norm of a gradient
-  double ema = 0.999;        ///< decay of the average of the parameters
+  double lr = 2e-3;  ///< peak of the learning rate
+  int warmup = 200;  ///< steps of its linear rise
+  std::string decay = "cosine";
+  double weight_decay = 0;  ///< of AdamW, decoupled
+  double clip = 1;          ///< largest norm of a gradient
+  double ema = 0.999;       ///< decay of the average of the parameters
+  double dropout = 0;       ///< share of elements that the residual blocks drop
+  std::string weighting = "plain";
+  double min_snr_gamma = 5;
   double drop_labels = 0.1;  ///< share of images that are shown without their label
   std::uint64_t seed = 1;
   std::size_t limit = 0;  ///< use the first so many images only; 0: all
@@ -44,11 +65,19 @@ struct training_options {
       throw std::invalid_argument(message.str());
     };
     require(epochs >= 1 && epochs <= 1000000, "epochs", epochs, "in 1..1000000");
+    require(images >= 0 && images <= 1000000000000, "images", images, "in 0..1000000000000");
     require(batch >= 1, "batch", batch, "at least 1");
     require(lr > 0 && std::isfinite(lr), "lr", lr, "positive and finite");
     require(warmup >= 0, "warmup", warmup, "at least 0");
-    require(clip > 0, "clip", clip, "positive");
+    (void)by_name("lr-decay", decay, lr_decays);
+    require(weight_decay >= 0 && std::isfinite(weight_decay), "weight-decay", weight_decay,
+            "at least 0 and finite");
+    require(clip > 0 && std::isfinite(clip), "clip", clip, "positive and finite");
     require(ema >= 0 && ema < 1, "ema", ema, "in [0, 1)");
+    require(dropout >= 0 && dropout < 1, "dropout", dropout, "in [0, 1)");
+    (void)by_name("weighting", weighting, weightings);
+    require(min_snr_gamma > 0 && std::isfinite(min_snr_gamma), "min-snr-gamma", min_snr_gamma,
+            "positive and finite");
     require(drop_labels >= 0 && drop_labels <= 1, "drop-labels", drop_labels, "in [0, 1]");
     (void)process.make_schedule();
     network.validate();
@@ -56,15 +85,25 @@ struct training_options {
   }
 };
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(training_options, epochs, batch, lr, warmup, clip, ema, drop_labels, seed,
-                                   limit, process, network)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(training_options, epochs, images, batch, lr, warmup, decay, weight_decay,
+                                   clip, ema, dropout, weighting, min_snr_gamma, drop_labels, seed, limit,
+                                   process, network)
 
-/// Learning rate of step 0 <= step < total as a share of its peak: linear warm-up, then half a cosine.
-[[nodiscard]] inline double learning_rate_factor(std::int64_t step, std::int64_t total, std::int64_t warmup) {
+/// Learning rate of step 0 <= step < total as a share of its peak: linear warm-up, then the decay.
+[[nodiscard]] inline double learning_rate_factor(std::int64_t step, std::int64_t total, std::int64_t warmup,
+                                                 lr_decay decay = lr_decay::cosine) {
   if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup);
+  if (decay == lr_decay::none) return 1;
   const double progress = static_cast<double>(step - warmup) / static_cast<double>(total - warmup);
   return 0.5 * (1 + std::cos(std::numbers::pi * progress));
 }
+
+/// What a step of training was like.
+struct step_result {
+  double loss;       ///< the mean over the batch of the squared errors, weighted as asked
+  double grad_norm;  ///< before clipping
+  double lr;
+};
 
 class trainer {
  public:
@@ -92,6 +131,13 @@ class trainer {
         throw std::runtime_error("step " + std::to_string(run.step_) + ", must be in 0.." +
                                  std::to_string(run.total_steps()));
       run.adam_.steps = run.average_.steps = run.step_;
+      const auto history = file.tensors.find("loss_history");
+      if (history == file.tensors.end()) throw std::runtime_error("no tensor \"loss_history\"");
+      auto& sums = run.history_.sums() = history->second.as<double>();
+      if (sums.size() != run.history_.points(run.step_) ||
+          !std::all_of(sums.begin(), sums.end(), [](double x) { return std::isfinite(x); }))
+        throw std::runtime_error("tensor \"loss_history\" does not hold " +
+                                 std::to_string(run.history_.points(run.step_)) + " finite numbers");
       return run;
     } catch (const std::exception& error) {
       throw std::runtime_error(path.string() + ": " + error.what());
@@ -105,25 +151,41 @@ class trainer {
   [[nodiscard]] std::int64_t steps_per_epoch() const {
     return static_cast<std::int64_t>(batches_.per_epoch());
   }
-  [[nodiscard]] std::int64_t total_steps() const { return options_.epochs * steps_per_epoch(); }
+  [[nodiscard]] std::int64_t total_steps() const {
+    return options_.images > 0 ? (options_.images + options_.batch - 1) / options_.batch
+                               : options_.epochs * steps_per_epoch();
+  }
   [[nodiscard]] bool done() const { return step_ == total_steps(); }
 
-  /// One step down the gradient of the mean squared error over the next batch; returns that error. Throws
-  /// std::runtime_error when it or the gradient is no longer finite.
-  double advance() {
+  /// The losses so far.
+  [[nodiscard]] const loss_history& history() const { return history_; }
+  /// Learning rate of step 0, 1, ...
+  [[nodiscard]] double learning_rate(std::int64_t step) const {
+    return options_.lr * learning_rate_factor(step, total_steps(), options_.warmup,
+                                              by_name("lr-decay", options_.decay, lr_decays));
+  }
+
+  /// One step down the gradient of the loss over the next batch. Throws std::runtime_error when the loss or
+  /// the gradient is no longer finite.
+  step_result advance() {
     batches_.draw(static_cast<std::uint64_t>(step_));
     const int* labels = options_.network.classes > 0 ? batches_.labels() : nullptr;
     const double loss = net_.mse_gradient(options_.batch, batches_.x_t(), batches_.times(), labels,
-                                          batches_.target(), gradient_);
+                                          batches_.target(), gradient_, batches_.weights(),
+                                          {.rate = options_.dropout,
+                                           .seed = options_.seed,
+                                           .image = batches_.first_sample(),
+                                           .stream = detail::dropout_stream});
     const double norm = clip_grad_norm<float>(gradient_, options_.clip);
     if (!std::isfinite(loss + norm))
       throw std::runtime_error("training diverged in step " + std::to_string(step_ + 1) +
                                ": the loss is not finite; try a lower learning rate");
-    adam_.options.lr = options_.lr * learning_rate_factor(step_, total_steps(), options_.warmup);
+    adam_.options.lr = learning_rate(step_);
     adam_.step(net_.values(), gradient_);
     average_.update(net_.values());
+    history_.add(step_, loss);
     ++step_;
-    return loss;
+    return {loss, norm, adam_.options.lr};
   }
 
   /// Writes all that the remaining steps depend on, besides the images.
@@ -133,15 +195,16 @@ class trainer {
     put_parameters(file, "ema/", net_.layout(), average_.shadow);
     put_parameters(file, "adam.m/", net_.layout(), adam_.m);
     put_parameters(file, "adam.v/", net_.layout(), adam_.v);
+    file.tensors["loss_history"] = make_tensor<double>({history_.sums().size()}, history_.sums());
     file.metadata = {{"training", nlohmann::json(options_).dump()},
                      {"step", std::to_string(step_)},
                      {"images_crc32", std::to_string(checksum())}};
     write_safetensors(path, file);
   }
 
-  /// Writes the average of the parameters as a model.
-  void save_average(const std::filesystem::path& path) const {
-    save_model(path, options_.network, net_.layout(), average_.shadow, options_.process);
+  /// Writes the average of the parameters as a model, in F16 if `half`.
+  void save_average(const std::filesystem::path& path, bool half = false) const {
+    save_model(path, options_.network, net_.layout(), average_.shadow, options_.process, half);
   }
 
  private:
@@ -151,11 +214,15 @@ class trainer {
                  {.size = static_cast<std::size_t>(options.batch),
                   .seed = options.seed,
                   .drop_labels = options.drop_labels,
-                  .null_label = options.network.classes}),
+                  .null_label = options.network.classes,
+                  .min_snr_gamma = by_name("weighting", options.weighting, weightings) == weighting::min_snr
+                                       ? options.min_snr_gamma
+                                       : 0}),
         net_(std::move(net)),
         average_(net_.values(), options.ema),
-        adam_(net_.values().size(), {.lr = options.lr}),
-        gradient_(net_.values().size()) {}
+        adam_(net_.values().size(), {.lr = options.lr, .weight_decay = options.weight_decay}),
+        gradient_(net_.values().size()),
+        history_(total_steps()) {}
 
   /// The first `limit` images; 0 means all.
   static labelled_images first(labelled_images data, std::size_t limit) {
@@ -187,6 +254,7 @@ class trainer {
   ema<float> average_;
   adam<float> adam_;
   aligned_vector<float> gradient_;
+  loss_history history_;
   std::int64_t step_ = 0;
 };
 

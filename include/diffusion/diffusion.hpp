@@ -7,6 +7,7 @@
 #include "diffusion/distilled_grid.hpp"
 #include "diffusion/guidance.hpp"
 #include "diffusion/inpaint.hpp"
+#include "diffusion/loss_weight.hpp"
 #include "diffusion/predictor_corrector.hpp"
 #include "diffusion/random/batch_noise.hpp"
 #include "diffusion/random/brownian.hpp"

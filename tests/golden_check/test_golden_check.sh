@@ -68,6 +68,8 @@ expect "a changed corrector" 1 '^fail ' "$(edited 's/"disable_corrector":\[\]/"d
 expect "a changed final sigma" 1 '^fail .*sigmas' "$(edited 's/"final_sigma":"zero"/"final_sigma":"sigma_min"/' $unipc)"
 expect "a changed midpoint" 1 '^fail ' "$(edited 's/"r":0\.[0-9]+/"r":0.3/' $sde)"
 expect "a changed amount of churn" 1 '^fail ' "$(edited 's/"s_churn":[0-9.]+/"s_churn":1.0/' $churn)"
+expect "a changed weight" 1 '^fail .*weight' "$(edited 's/"gamma":5/"gamma":4/' loss-weight-min-snr-v.json)"
+expect "a limit of zero" 1 '^fail .*gamma' "$(edited 's/"gamma":5/"gamma":0/' loss-weight-min-snr-v.json)"
 expect "the last line counts failures" 1 '^1 passed, 1 failed, 0 skipped$' \
        "$data/$ddpm" "$(edited 's/"eta":0\.0/"eta":0.5/' $ddim)"
 

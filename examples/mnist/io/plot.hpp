@@ -127,6 +127,7 @@ struct panel {
   std::string x_label;
   double last_x;  ///< the axis of x reaches to here at least
   std::vector<series> lines;
+  bool log_y = false;  ///< a logarithmic axis for positive values; others leave a gap
 };
 
 namespace detail {
@@ -156,6 +157,23 @@ struct axis {
     low = std::floor(low / step + 1e-9) * step;
     high = std::ceil(high / step - 1e-9) * step;
   }
+  /// For a range of decimal logarithms: widens it to ticks where the value is 1, 2 or 5 times a power of ten,
+  /// or a power alone where the range is long.
+  [[nodiscard]] std::vector<double> choose_logarithmic_ticks() {
+    if (!(low <= high)) low = 0, high = 1;
+    const bool few = high - low > 3;
+    std::vector<double> all, result;
+    for (double power = std::floor(low); power <= std::floor(high) + 1; ++power)
+      for (const double factor : {1.0, 2.0, 5.0})
+        if (factor == 1 || !few) all.push_back(power + std::log10(factor));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const bool below = i + 1 < all.size() && all[i + 1] <= low;
+      const bool above = i > 0 && all[i - 1] >= high && result.size() > 1;
+      if (!below && !above) result.push_back(all[i]);
+    }
+    low = result.front(), high = result.back();
+    return result;
+  }
   [[nodiscard]] std::vector<double> ticks() const {
     std::vector<double> result;
     for (double k = std::ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; ++k)
@@ -171,21 +189,23 @@ inline void draw_panel(canvas& to, const panel& p, int left, int top, int width,
   const int w = width - margin_left - margin_right;
   const int h = height - margin_top - margin_bottom;
   axis across, up;
+  const auto height_of = [&](double y) { return p.log_y ? std::log10(y) : y; };
   for (const series& s : p.lines) {
     for (const double x : s.x) across.include(x);
-    for (const double y : s.y) up.include(y);
+    for (const double y : s.y) up.include(height_of(y));
   }
   across.include(p.last_x);
   across.choose_ticks(10, false);
   across.step = std::max(1.0, across.step);  // stages are whole
-  up.choose_ticks(5, true);
+  if (!p.log_y) up.choose_ticks(5, true);
+  const std::vector<double> heights = p.log_y ? up.choose_logarithmic_ticks() : up.ticks();
   const auto at_x = [&](double x) { return x0 + (x - across.low) / (across.high - across.low) * w; };
   const auto at_y = [&](double y) { return y0 + h - (y - up.low) / (up.high - up.low) * h; };
 
-  for (const double tick : up.ticks()) {
+  for (const double tick : heights) {
     const int y = static_cast<int>(std::lround(at_y(tick)));
-    to.fill(x0, y, w, 1, std::abs(tick) < 1e-12 ? grey : light);
-    const std::string label = number(tick);
+    to.fill(x0, y, w, 1, !p.log_y && std::abs(tick) < 1e-12 ? grey : light);
+    const std::string label = number(p.log_y ? std::pow(10, tick) : tick);
     to.text(x0 - 12 - text_width(label), y - 6, label, black);
   }
   for (const double tick : across.ticks()) {
@@ -204,6 +224,7 @@ inline void draw_panel(canvas& to, const panel& p, int left, int top, int width,
   int end = x0 + w;
   for (std::size_t i = p.lines.size(); i-- > 0;) {
     const std::string& name = p.lines[i].name;
+    if (name.empty()) continue;
     end -= text_width(name);
     to.text(end, top + 6, name, black);
     to.line(end - 34, top + 13, end - 10, top + 13, 3, p.lines[i].c);
@@ -212,11 +233,13 @@ inline void draw_panel(canvas& to, const panel& p, int left, int top, int width,
   for (const series& s : p.lines) {
     const bool dots = s.x.size() <= 60;
     for (std::size_t k = 0; k < s.x.size(); ++k) {
-      if (!std::isfinite(s.y[k])) continue;
+      const double level = height_of(s.y[k]);
+      if (!std::isfinite(level)) continue;
       const double x = at_x(s.x[k]);
-      const double y = at_y(s.y[k]);
+      const double y = at_y(level);
       if (dots) to.line(x, y, x, y, 7, s.c);
-      if (k > 0 && std::isfinite(s.y[k - 1])) to.line(at_x(s.x[k - 1]), at_y(s.y[k - 1]), x, y, 2.2, s.c);
+      const double before = k > 0 ? height_of(s.y[k - 1]) : std::numeric_limits<double>::quiet_NaN();
+      if (std::isfinite(before)) to.line(at_x(s.x[k - 1]), at_y(before), x, y, 2.2, s.c);
     }
   }
 }

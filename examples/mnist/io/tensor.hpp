@@ -4,19 +4,20 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <limits>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
+
+#include "diffusion/float16.hpp"
 
 namespace mnist {
 
@@ -38,24 +39,11 @@ inline constexpr std::array<dtype_info, 7> dtypes{
 
 [[nodiscard]] constexpr bool is_floating(dtype type) { return type <= dtype::f64; }
 
-/// bfloat16, the upper half of a float, widened exactly.
-[[nodiscard]] inline float from_bf16(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
-}
-
-/// IEEE 754 binary16 (a sign bit, 5 exponent bits with bias 15, 10 bits of fraction), widened exactly.
-[[nodiscard]] inline float from_f16(std::uint16_t bits) {
-  const int exponent = (bits >> 10) & 31;
-  const int fraction = bits & 1023;
-  float magnitude;
-  if (exponent == 31)
-    magnitude = fraction ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity();
-  else if (exponent == 0)
-    magnitude = std::ldexp(static_cast<float>(fraction), -24);
-  else
-    magnitude = std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
-  return std::copysign(magnitude, (bits & 0x8000) ? -1.0f : 1.0f);
-}
+/// The type of the elements T: float, double or diffusion::float16.
+template <class T>
+inline constexpr dtype dtype_of = std::same_as<T, diffusion::float16> ? dtype::f16
+                                  : std::same_as<T, float>            ? dtype::f32
+                                                                      : dtype::f64;
 
 namespace detail {
 
@@ -98,12 +86,13 @@ struct tensor_entry {
       throw std::runtime_error("expected integers, got a tensor of " + std::string(info(type).name));
     std::vector<T> out;
     out.reserve(data.size() / info(type).size);
+    const auto widen = [](auto x) { return static_cast<float>(x); };
     switch (type) {
       case dtype::f16:
-        detail::convert_elements<std::uint16_t>(data, out, from_f16);
+        detail::convert_elements<diffusion::float16>(data, out, widen);
         break;
       case dtype::bf16:
-        detail::convert_elements<std::uint16_t>(data, out, from_bf16);
+        detail::convert_elements<diffusion::bfloat16>(data, out, widen);
         break;
       case dtype::f32:
         detail::convert_elements<float>(data, out, std::identity{});
@@ -125,13 +114,17 @@ struct tensor_entry {
   }
 };
 
-/// An F32 tensor. Throws std::invalid_argument if the number of values is not the product of `shape`.
-[[nodiscard]] inline tensor_entry make_tensor(std::vector<std::size_t> shape, std::span<const float> values) {
+/// A tensor of float, double or diffusion::float16. Throws std::invalid_argument if the number of values is
+/// not the product of `shape`.
+template <class T = float>
+[[nodiscard]] tensor_entry make_tensor(std::vector<std::size_t> shape,
+                                       std::type_identity_t<std::span<const T>> values) {
+  static_assert(std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, diffusion::float16>);
   const auto bytes = std::as_bytes(values);
-  if (!detail::fills(dtype::f32, shape, bytes.size()))
+  if (!detail::fills(dtype_of<T>, shape, bytes.size()))
     throw std::invalid_argument("the product of a tensor's shape must be its " +
                                 std::to_string(values.size()) + " values");
-  return {.type = dtype::f32, .shape = std::move(shape), .data = {bytes.begin(), bytes.end()}};
+  return {.type = dtype_of<T>, .shape = std::move(shape), .data = {bytes.begin(), bytes.end()}};
 }
 
 }  // namespace mnist

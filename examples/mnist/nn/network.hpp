@@ -10,6 +10,7 @@
 #include "nn/attention.hpp"
 #include "nn/config.hpp"
 #include "nn/convolution.hpp"
+#include "nn/dropout.hpp"
 #include "nn/embedding.hpp"
 #include "nn/group_norm.hpp"
 #include "nn/parameters.hpp"
@@ -30,6 +31,7 @@ struct network_run {
   std::vector<res_block_cache<T>> res;
   std::vector<attention_cache<T>> attn;
   aligned_vector<T> y, dy;
+  dropout drop;
 
   network_run() = default;
   network_run(const network_run&) = delete;  // the tensors point to the pool
@@ -95,11 +97,12 @@ class network {
   }
 
   /// n images, times and, for a network with classes, labels -> n images y. Keeps in `run` what backward
-  /// needs.
+  /// needs. `drop` counts the residual blocks as layers.
   template <class T>
   void forward(const T* values, network_run<T>& run, int n, int image, const T* x, const T* t,
-               const int* labels, T* y) const {
+               const int* labels, T* y, const dropout& drop = {}) const {
     run.clear();
+    run.drop = drop;
     run.embedding = time_.forward(values, run.pool, n, t, run.time);
     if (label_) label_->add(values, labels, run.embedding);
     run.active_embedding = silu(run.embedding);
@@ -191,7 +194,8 @@ class network {
 
   template <class T>
   static tensor<T> forward_res(const T* values, network_run<T>& run, const res_block& block, tensor<T> h) {
-    return block.forward(values, std::move(h), run.active_embedding, run.res.emplace_back());
+    const dropout drop = run.drop.in_layer(run.res.size());
+    return block.forward(values, std::move(h), run.active_embedding, run.res.emplace_back(), drop);
   }
   template <class T>
   static tensor<T> backward_res(const T* values, network_run<T>& run, const res_block& block,

@@ -31,7 +31,7 @@ const_array_view<T> as_array(std::span<const T> x) {
 
 /// Sum of (prediction - target)^2 / count, and its gradient 2 (prediction - target) / count: the mean squared
 /// error where `count` is the number of elements, a part of it where `prediction` is one chunk of a batch of
-/// `count`. Throws std::invalid_argument when the sizes differ.
+/// `count`. An infinite count makes both 0. Throws std::invalid_argument when the sizes differ.
 template <class T>
 double mse_gradient(std::span<const T> prediction, std::span<const T> target, double count,
                     std::span<T> gradient) {

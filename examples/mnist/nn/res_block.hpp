@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "nn/convolution.hpp"
+#include "nn/dropout.hpp"
 #include "nn/group_norm.hpp"
 #include "nn/linear.hpp"
 #include "nn/parameters.hpp"
@@ -16,10 +17,12 @@ namespace mnist {
 template <class T>
 struct res_block_cache {
   tensor<T> x, stats1, active1, h, stats2, active2;
+  tensor<T> factors;  // of dropout; empty without
 };
 
 /// h = conv1(silu(norm1(x))) + emb(e) for every pixel; y = conv2(silu(norm2(h))) + x, or + skip(x) with a 1x1
-/// convolution where the number of channels changes. e is the embedding of time and class, after its SiLU.
+/// convolution where the number of channels changes. e is the embedding of time and class, after its SiLU. In
+/// training, dropout may come before conv2, as in Ho et al. 2020.
 struct res_block {
   group_norm norm1;
   conv2d conv1;
@@ -39,14 +42,16 @@ struct res_block {
 
   /// n x h x w x in, n embeddings -> n x h x w x out.
   template <class T>
-  [[nodiscard]] tensor<T> forward(const T* values, tensor<T> x, const tensor<T>& e,
-                                  res_block_cache<T>& cache) const {
+  [[nodiscard]] tensor<T> forward(const T* values, tensor<T> x, const tensor<T>& e, res_block_cache<T>& cache,
+                                  const dropout& drop = {}) const {
     cache.x = std::move(x);
     cache.active1 = norm1.forward(values, cache.x, cache.stats1);
     cache.h = conv1.forward(values, cache.active1);
     const tensor<T> shift = emb.forward(values, e);
     for (int image = 0; image < e.n; ++image) cache.h.image(image).rowwise() += shift.matrix().row(image);
     cache.active2 = norm2.forward(values, cache.h, cache.stats2);
+    cache.factors = drop.rate > 0 ? drop.factors(cache.active2) : tensor<T>();
+    if (drop.rate > 0) cache.active2.array() *= cache.factors.array();
     tensor<T> y = conv2.forward(values, cache.active2);
     if (skip) {
       y.array() += skip->forward(values, cache.x).array();
@@ -60,7 +65,8 @@ struct res_block {
   template <class T>
   [[nodiscard]] tensor<T> backward(const T* values, const res_block_cache<T>& cache, const tensor<T>& e,
                                    const tensor<T>& dy, T* grads, tensor<T>& de) const {
-    const tensor<T> dactive2 = conv2.backward(values, cache.active2, dy, grads);
+    tensor<T> dactive2 = conv2.backward(values, cache.active2, dy, grads);
+    if (cache.factors.size() > 0) dactive2.array() *= cache.factors.array();
     const tensor<T> dh = norm2.backward(values, cache.h, cache.stats2, dactive2, grads);
     tensor<T> dshift = like(e, conv1.out);
     for (int image = 0; image < e.n; ++image) dshift.matrix().row(image) = dh.image(image).colwise().sum();

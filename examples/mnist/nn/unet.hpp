@@ -64,11 +64,11 @@ class unet {
   /// Gradient of any loss. loss(first, count, y, dy) is called for every chunk, from any thread: it gets the
   /// outputs y of images [first, first + count), writes dL/dy, and returns the chunk's share of the loss.
   /// `gradient` receives the sum of dL/dparameter over all images, grad_x (may be null) dL/dx. Returns the
-  /// sum of the shares. Other arguments and errors as for forward; also throws when `gradient` has not
-  /// layout().size() elements.
+  /// sum of the shares. `drop` makes the residual blocks drop elements. Other arguments and errors as for
+  /// forward; also throws when `gradient` has not layout().size() elements.
   template <class Loss>
   double gradient(int n, const T* x, const T* t, const int* classes, Loss&& loss, std::span<T> gradient,
-                  T* grad_x = nullptr) {
+                  T* grad_x = nullptr, const dropout& drop = {}) {
     detail::require_size("unet: gradient", gradient.size(), values_.size());
     const int* labels = checked_labels(n, t, classes);
     const std::size_t chunks = static_cast<std::size_t>((n + chunk - 1) / chunk);
@@ -80,7 +80,7 @@ class unet {
       run.y.resize(pixels(count));
       run.dy.resize(pixels(count));
       network_.forward(values_.data(), run, count, config_.image, x + at, t + first, offset(labels, first),
-                       run.y.data());
+                       run.y.data(), drop.from_image(first));
       chunk_losses_[c] = loss(first, count, std::span<const T>(run.y), std::span<T>(run.dy));
       network_.backward(values_.data(), run, offset(labels, first), run.dy.data(), chunk_gradients_[c].data(),
                         grad_x ? grad_x + at : nullptr);
@@ -90,12 +90,22 @@ class unet {
   }
 
   /// Mean squared error between the network's outputs and `target` [n, 1, image, image], and its gradient.
-  double mse_gradient(int n, const T* x, const T* t, const int* classes, const T* target, std::span<T> grad) {
-    const double count = static_cast<double>(pixels(n));
-    const auto loss = [&](int first, int, std::span<const T> y, std::span<T> dy) {
-      return mnist::mse_gradient<T>(y, {target + pixels(first), y.size()}, count, dy);
+  /// `weights` [n] count the images; null: all alike.
+  double mse_gradient(int n, const T* x, const T* t, const int* classes, const T* target, std::span<T> grad,
+                      const double* weights = nullptr, const dropout& drop = {}) {
+    const double elements = static_cast<double>(pixels(n));
+    const auto loss = [&](int first, int count, std::span<const T> y, std::span<T> dy) {
+      if (!weights) return mnist::mse_gradient<T>(y, {target + pixels(first), y.size()}, elements, dy);
+      double sum = 0;
+      const std::size_t one = pixels(1);
+      for (int i = 0; i < count; ++i) {
+        const std::size_t at = pixels(i);
+        sum += mnist::mse_gradient<T>(y.subspan(at, one), {target + pixels(first + i), one},
+                                      elements / weights[first + i], dy.subspan(at, one));
+      }
+      return sum;
     };
-    return gradient(n, x, t, classes, loss, grad);
+    return gradient(n, x, t, classes, loss, grad, nullptr, drop);
   }
 
  private:
