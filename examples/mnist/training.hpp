@@ -146,6 +146,11 @@ class trainer {
 
   [[nodiscard]] const training_options& options() const { return options_; }
   [[nodiscard]] unet<float>& net() { return net_; }
+  /// Memory of the network, its gradients and the optimiser; without the images.
+  [[nodiscard]] std::size_t bytes() const {
+    const std::size_t vectors = adam_.m.size() + adam_.v.size() + average_.shadow.size() + gradient_.size();
+    return net_.bytes() + vectors * sizeof(float);
+  }
   /// Steps done.
   [[nodiscard]] std::int64_t step() const { return step_; }
   [[nodiscard]] std::int64_t steps_per_epoch() const {

@@ -20,6 +20,7 @@ void add_denoise(CLI::App& app, console& to, action& chosen);
 void add_interpolate(CLI::App& app, console& to, action& chosen);
 void add_inpaint(CLI::App& app, console& to, action& chosen);
 void add_forward(CLI::App& app, console& to, action& chosen);
+void add_bench(CLI::App& app, console& to, action& chosen);
 void add_predict(CLI::App& app, console& to, action& chosen);
 
 }  // namespace mnist

@@ -100,87 +100,12 @@ class network {
   /// needs. `drop` counts the residual blocks as layers.
   template <class T>
   void forward(const T* values, network_run<T>& run, int n, int image, const T* x, const T* t,
-               const int* labels, T* y, const dropout& drop = {}) const {
-    run.clear();
-    run.drop = drop;
-    run.embedding = time_.forward(values, run.pool, n, t, run.time);
-    if (label_) label_->add(values, labels, run.embedding);
-    run.active_embedding = silu(run.embedding);
-    run.input = tensor<T>(run.pool, n, image, image, 1);
-    std::copy(x, x + run.input.size(), run.input.data());
-
-    tensor<T> h = stem_.forward(values, run.input);
-    if (ddpm_skips_) run.skips.push_back(copy(h));
-    for (const stage& s : down_) {
-      for (std::size_t j = 0; j < s.res.size(); ++j) {
-        h = forward_block(values, run, s, j, std::move(h));
-        run.skips.push_back(copy(h));
-      }
-      if (!s.size) continue;
-      h = forward_resample(values, run, *s.size, std::move(h));
-      if (ddpm_skips_) run.skips.push_back(copy(h));
-    }
-    h = forward_res(values, run, *mid1_, std::move(h));
-    if (mid_attn_) h = forward_attention(values, run, *mid_attn_, std::move(h));
-    h = forward_res(values, run, *mid2_, std::move(h));
-    for (auto s = up_.rbegin(); s != up_.rend(); ++s) {
-      for (std::size_t j = 0; j < s->res.size(); ++j) {
-        h = forward_block(values, run, *s, j, concatenate(h, run.skips.back()));
-        run.skips.pop_back();
-      }
-      if (s->size) h = forward_resample(values, run, *s->size, std::move(h));
-    }
-    run.last = std::move(h);
-    run.last_active = out_norm_.forward(values, run.last, run.last_stats);
-    h = out_conv_.forward(values, run.last_active);
-    std::copy(h.data(), h.data() + h.size(), y);
-  }
+               const int* labels, T* y, const dropout& drop = {}) const;
 
   /// Follows a forward pass with the same run and labels: adds the gradients of the parameters to `grads` and
   /// writes dL/dx to dx unless it is null.
   template <class T>
-  void backward(const T* values, network_run<T>& run, const int* labels, const T* dy, T* grads, T* dx) const {
-    tensor<T> dh = like(run.input);
-    std::copy(dy, dy + dh.size(), dh.data());
-    tensor<T> de = like(run.active_embedding);
-    de.array().setZero();
-
-    dh = out_conv_.backward(values, run.last_active, dh, grads);
-    dh = out_norm_.backward(values, run.last, run.last_stats, dh, grads);
-    for (const stage& s : up_) {
-      if (s.size) dh = backward_resample(values, run, *s.size, dh, grads);
-      for (std::size_t j = s.res.size(); j-- > 0;) {
-        const tensor<T> both = backward_block(values, run, s, j, std::move(dh), grads, de);
-        const int below = both.channels - s.skip[j];
-        dh = channel_range(both, 0, below);
-        run.skips.push_back(channel_range(both, below, s.skip[j]));
-      }
-    }
-    dh = backward_res(values, run, *mid2_, dh, grads, de);
-    if (mid_attn_) dh = backward_attention(values, run, *mid_attn_, dh, grads);
-    dh = backward_res(values, run, *mid1_, dh, grads, de);
-    for (auto s = down_.rbegin(); s != down_.rend(); ++s) {
-      if (s->size) {
-        if (ddpm_skips_) add_skip(run, dh);
-        dh = backward_resample(values, run, *s->size, dh, grads);
-      }
-      for (std::size_t j = s->res.size(); j-- > 0;) {
-        add_skip(run, dh);
-        dh = backward_block(values, run, *s, j, std::move(dh), grads, de);
-      }
-    }
-    if (ddpm_skips_) add_skip(run, dh);
-    if (dx) {
-      dh = stem_.backward(values, run.input, dh, grads);
-      std::copy(dh.data(), dh.data() + dh.size(), dx);
-    } else {
-      stem_.add_gradients(run.input, dh, grads);
-    }
-
-    de = silu_backward(run.embedding, de);
-    if (label_) label_->backward(labels, de, grads);
-    time_.backward(values, run.time, de, grads);
-  }
+  void backward(const T* values, network_run<T>& run, const int* labels, const T* dy, T* grads, T* dx) const;
 
  private:
   /// One resolution on the way down or up: residual blocks, each with attention or none, then the change of
@@ -264,5 +189,98 @@ class network {
   group_norm out_norm_;
   conv2d out_conv_;
 };
+
+template <class T>
+void network::forward(const T* values, network_run<T>& run, int n, int image, const T* x, const T* t,
+                      const int* labels, T* y, const dropout& drop) const {
+  run.clear();
+  run.drop = drop;
+  run.embedding = time_.forward(values, run.pool, n, t, run.time);
+  if (label_) label_->add(values, labels, run.embedding);
+  run.active_embedding = silu(run.embedding);
+  run.input = tensor<T>(run.pool, n, image, image, 1);
+  std::copy(x, x + run.input.size(), run.input.data());
+
+  tensor<T> h = stem_.forward(values, run.input);
+  if (ddpm_skips_) run.skips.push_back(copy(h));
+  for (const stage& s : down_) {
+    for (std::size_t j = 0; j < s.res.size(); ++j) {
+      h = forward_block(values, run, s, j, std::move(h));
+      run.skips.push_back(copy(h));
+    }
+    if (!s.size) continue;
+    h = forward_resample(values, run, *s.size, std::move(h));
+    if (ddpm_skips_) run.skips.push_back(copy(h));
+  }
+  h = forward_res(values, run, *mid1_, std::move(h));
+  if (mid_attn_) h = forward_attention(values, run, *mid_attn_, std::move(h));
+  h = forward_res(values, run, *mid2_, std::move(h));
+  for (auto s = up_.rbegin(); s != up_.rend(); ++s) {
+    for (std::size_t j = 0; j < s->res.size(); ++j) {
+      h = forward_block(values, run, *s, j, concatenate(h, run.skips.back()));
+      run.skips.pop_back();
+    }
+    if (s->size) h = forward_resample(values, run, *s->size, std::move(h));
+  }
+  run.last = std::move(h);
+  run.last_active = out_norm_.forward(values, run.last, run.last_stats);
+  h = out_conv_.forward(values, run.last_active);
+  std::copy(h.data(), h.data() + h.size(), y);
+}
+
+template <class T>
+void network::backward(const T* values, network_run<T>& run, const int* labels, const T* dy, T* grads,
+                       T* dx) const {
+  tensor<T> dh = like(run.input);
+  std::copy(dy, dy + dh.size(), dh.data());
+  tensor<T> de = like(run.active_embedding);
+  de.array().setZero();
+
+  dh = out_conv_.backward(values, run.last_active, dh, grads);
+  dh = out_norm_.backward(values, run.last, run.last_stats, dh, grads);
+  for (const stage& s : up_) {
+    if (s.size) dh = backward_resample(values, run, *s.size, dh, grads);
+    for (std::size_t j = s.res.size(); j-- > 0;) {
+      const tensor<T> both = backward_block(values, run, s, j, std::move(dh), grads, de);
+      const int below = both.channels - s.skip[j];
+      dh = channel_range(both, 0, below);
+      run.skips.push_back(channel_range(both, below, s.skip[j]));
+    }
+  }
+  dh = backward_res(values, run, *mid2_, dh, grads, de);
+  if (mid_attn_) dh = backward_attention(values, run, *mid_attn_, dh, grads);
+  dh = backward_res(values, run, *mid1_, dh, grads, de);
+  for (auto s = down_.rbegin(); s != down_.rend(); ++s) {
+    if (s->size) {
+      if (ddpm_skips_) add_skip(run, dh);
+      dh = backward_resample(values, run, *s->size, dh, grads);
+    }
+    for (std::size_t j = s->res.size(); j-- > 0;) {
+      add_skip(run, dh);
+      dh = backward_block(values, run, *s, j, std::move(dh), grads, de);
+    }
+  }
+  if (ddpm_skips_) add_skip(run, dh);
+  if (dx) {
+    dh = stem_.backward(values, run.input, dh, grads);
+    std::copy(dh.data(), dh.data() + dh.size(), dx);
+  } else {
+    stem_.add_gradients(run.input, dh, grads);
+  }
+
+  de = silu_backward(run.embedding, de);
+  if (label_) label_->backward(labels, de, grads);
+  time_.backward(values, run.time, de, grads);
+}
+
+// Compiled once, in network.cpp: they are what takes longest to compile.
+extern template void network::forward<float>(const float*, network_run<float>&, int, int, const float*,
+                                             const float*, const int*, float*, const dropout&) const;
+extern template void network::backward<float>(const float*, network_run<float>&, const int*, const float*,
+                                              float*, float*) const;
+extern template void network::forward<double>(const double*, network_run<double>&, int, int, const double*,
+                                              const double*, const int*, double*, const dropout&) const;
+extern template void network::backward<double>(const double*, network_run<double>&, const int*, const double*,
+                                               double*, double*) const;
 
 }  // namespace mnist

@@ -2,6 +2,7 @@
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -37,7 +38,10 @@ class buffer_pool {
     // From the back: what was used last is still in the cache.
     const auto found =
         std::find_if(free_.rbegin(), free_.rend(), [&](const buffer& b) { return b.size() == size; });
-    if (found == free_.rend()) return buffer(size);
+    if (found == free_.rend()) {
+      bytes_ += static_cast<std::size_t>(size) * sizeof(T);
+      return buffer(size);
+    }
     buffer result = std::move(*found);
     free_.erase(std::next(found).base());
     return result;
@@ -45,8 +49,12 @@ class buffer_pool {
 
   void give_back(buffer&& b) { free_.push_back(std::move(b)); }
 
+  /// Memory of all buffers, given out or not.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
  private:
   std::vector<buffer> free_;
+  std::size_t bytes_ = 0;
 };
 
 /// Feature maps of n images with the channels of a pixel side by side: n x h x w x channels, row-major. For

@@ -48,6 +48,17 @@ class unet {
     workers_ = std::vector<network_run<T>>(static_cast<std::size_t>(threads));
   }
 
+  /// Memory of the parameters and of all buffers that forward and gradient have needed so far.
+  [[nodiscard]] std::size_t bytes() const {
+    std::size_t elements = values_.size(), sum = 0;
+    for (const auto& gradient : chunk_gradients_) elements += gradient.size();
+    for (const auto& run : workers_) {
+      elements += run.y.size() + run.dy.size();
+      sum += run.pool.bytes();
+    }
+    return sum + elements * sizeof(T);
+  }
+
   /// Evaluates n images x [n, 1, image, image] at times t [n] to y, of the shape of x. Time 0 is the least
   /// noisy step; fractions are allowed. `classes` [n] holds labels, `config().classes` being the null class;
   /// a null pointer stands for the null class everywhere. Throws std::invalid_argument for n < 0, a time that
