@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the pictures of docs/tutorial.md with its commands: docs/tutorial_images.sh for all but the training, about two
-# minutes on two cores; docs/tutorial_images.sh train for the training alone, about two more.
+# Makes the pictures of docs/tutorial.md with its commands: docs/tutorial_images.sh for all but the training, about a minute;
+# docs/tutorial_images.sh train for the training alone, a minute or two.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
