@@ -173,9 +173,12 @@ inline process_config load_process(const safetensors_file& file, const load_opti
   complete(json, "prediction", options.prediction);
   complete(json, "steps", options.train_steps);
   std::string missing;
-  for (const std::string key : {"prediction", "schedule"})
-    if (!json.contains(key)) missing += (missing.empty() ? "--" : " and --") + key;
-  if (!absent && !json.contains("steps")) missing += missing.empty() ? "--train-steps" : " and --train-steps";
+  const auto require = [&](const char* key, const std::string& option) {
+    if (!json.contains(key)) missing += (missing.empty() ? "" : " and ") + option;
+  };
+  require("prediction", "--prediction");
+  require("schedule", "--train-schedule");
+  if (!absent) require("steps", "--train-steps");
   if (!missing.empty())
     throw std::runtime_error((absent ? "no" : "incomplete") + std::string(" \"diffusion\" metadata: give ") +
                              missing);

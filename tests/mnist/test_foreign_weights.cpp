@@ -82,7 +82,7 @@ mnist::tensor_entry as_type(const mnist::tensor_entry& tensor, mnist::dtype type
     const auto bits = std::bit_cast<std::uint32_t>(value);
     // Normal numbers of binary16 only: larger than 2^-14, else zero.
     const std::uint32_t half = std::abs(value) < 0x1p-14f ? 0 : ((bits & 0x7fffffff) - (112U << 23)) >> 13;
-    if (type == mnist::dtype::f16) append(static_cast<std::uint16_t>(bits >> 16 & 0x8000U | half));
+    if (type == mnist::dtype::f16) append(static_cast<std::uint16_t>(((bits >> 16) & 0x8000U) | half));
     if (type == mnist::dtype::bf16) append(static_cast<std::uint16_t>(bits >> 16));
     if (type == mnist::dtype::f64) append(static_cast<double>(value));
   }
