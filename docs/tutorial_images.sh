@@ -14,8 +14,8 @@ pictures() {
   mnist forward --index 61 --schedule cosine linear --out tutorial_forward.png --curves tutorial_curves.png
 
   # The reverse process
-  mnist sample --n 2 --class 7 3 --steps 10 --guidance 1 --strip tutorial_strip_ddim.png
-  mnist sample --n 2 --class 7 3 --steps 10 --guidance 1 --eta 1 --strip tutorial_strip_ddpm.png
+  mnist sample --n 2 --class 7 3 --sampler ddim --spacing trailing --steps 10 --guidance 1 --strip tutorial_strip_ddim.png
+  mnist sample --n 2 --class 7 3 --sampler ddim --spacing trailing --steps 10 --guidance 1 --eta 1 --strip tutorial_strip_ddpm.png
   mnist sample --n 10 --steps 25 --show state --animation tutorial_animation.png
 
   # Guidance
@@ -25,9 +25,9 @@ pictures() {
   mnist sample --n 20 --steps 25 --guidance 4 --out tutorial_guidance_4.png
 
   # Solvers
-  mnist sample --n 20 --spacing karras --steps 100 --out tutorial_ddim_100.png
-  mnist sample --n 20 --spacing karras --steps 8 --out tutorial_ddim_8.png
-  mnist sample --n 20 --spacing karras --steps 8 --sampler dpmpp_2m --out tutorial_dpmpp_2m_8.png
+  mnist sample --n 20 --sampler ddim --spacing karras --steps 100 --out tutorial_ddim_100.png
+  mnist sample --n 20 --sampler ddim --spacing karras --steps 8 --out tutorial_ddim_8.png
+  mnist sample --n 20 --sampler dpmpp_2m --spacing karras --steps 8 --out tutorial_dpmpp_2m_8.png
 
   # More than drawing
   mnist denoise --index 3 61 115 8 --noise 1.5 --out tutorial_denoise.png

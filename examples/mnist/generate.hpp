@@ -15,10 +15,10 @@
 namespace mnist {
 
 struct generate_options {
-  std::string sampler = "ddim";
+  std::string sampler = "dpmpp_2m_sde";
   std::string schedule{};  ///< to sample along; empty: the one that the network was trained on
-  std::string spacing = "trailing";
-  int steps = 50;
+  std::string spacing = "exponential";
+  int steps = 20;
   std::optional<double> eta{};    ///< of samplers that have it; empty: their default
   std::optional<int> order{};     ///< of samplers that have it; empty: their default
   std::optional<double> churn{};  ///< of samplers that have it; empty: their default

@@ -38,7 +38,7 @@ inline constexpr std::array<std::pair<std::string_view, lr_decay>, 2> lr_decays{
     {{"cosine", lr_decay::cosine}, {"none", lr_decay::none}}};
 
 struct training_options {
-  int epochs = 10;
+  int epochs = 8;
   std::int64_t images = 0;  ///< show so many images in all, rounded up to whole steps; 0: `epochs` decides
   int batch = 64;
   double lr = 2e-3;  ///< peak of the learning rate

@@ -61,7 +61,7 @@ TEST_CASE("eval prints the scores of drawn and of real digits", "[mnist][program
   }
   CHECK(drawn == 60);
   CHECK(real == 60);
-  CHECK(contains(scored.out, "sampler      ddim, 2 steps, trailing spacing, guidance 1.5\n"));
+  CHECK(contains(scored.out, "sampler      dpmpp_2m_sde, 2 steps, exponential spacing, guidance 1.1\n"));
   CHECK(contains(scored.out, "evaluations  4 for each digit\n"));
   CHECK(contains(scored.out, "seconds      "));
 
@@ -73,8 +73,8 @@ TEST_CASE("eval prints the scores of drawn and of real digits", "[mnist][program
   REQUIRE(lines.size() == 3);
   CHECK(lines[0].starts_with("weights,digits,settings,"));
   CHECK(lines[1].starts_with('"' + shop.weights +
-                             "\",60,\"ddim, 2 steps, trailing spacing, guidance "
-                             "1.5\",1,4,"));
+                             "\",60,\"dpmpp_2m_sde, 2 steps, exponential spacing, guidance "
+                             "1.1\",1,4,"));
   // The settings hold three commas of their own.
   CHECK(split(lines[1], ',').size() == split(lines[0], ',').size() + 3);
   CHECK(lines[1].substr(0, lines[1].rfind(',')) == lines[2].substr(0, lines[2].rfind(',')));

@@ -380,8 +380,8 @@ TEST_CASE("wrong options and files give one line and status 2", "[mnist][program
       {{"sample", "--n", "0"}, "--n"},
       {{"sample", "--sampler", "eule"}, "sampler = \"eule\", must be one of ddim, ddpm"},
       {{"sample", "--spacing", "even"}, "spacing = \"even\", must be one of trailing, linspace, leading"},
-      {{"sample", "--steps", "61"}, "steps = 61, allowed: [1, 60]"},
-      {{"sample", "--eta", "2"}, "eta = 2, allowed: [0, 1]"},
+      {{"sample", "--spacing", "trailing", "--steps", "61"}, "steps = 61, allowed: [1, 60]"},
+      {{"sample", "--sampler", "ddim", "--eta", "2"}, "eta = 2, allowed: [0, 1]"},
       {{"sample", "--eta", "0.5", "--sampler", "ddpm"}, "eta is no option of ddpm, but of ddim, euler_ancestral"},
       {{"sample", "--class", "10"}, "class = 10, must be in 0..9"},
       {{"sample", "--guidance", "inf"}, "guidance = inf"},
@@ -423,7 +423,7 @@ TEST_CASE("help shows every option with its default", "[mnist][program]") {
   CHECK(contains(run({"--help"}).out, "train"));
   for (const auto& [command, option] :
        std::vector<std::pair<std::string, std::string>>{{"train", "--lr FLOAT=0.002"},
-                                                        {"sample", "--steps INT=50"},
+                                                        {"sample", "--steps INT=20"},
                                                         {"eval", "--n INT:INT in [1 - 100000]=2000"}}) {
     const auto help = run({command, "--help"});
     INFO(help.out);

@@ -178,7 +178,8 @@ TEST_CASE("every sampler around a perfect network has the moments of its plan", 
 TEST_CASE("along another schedule the network is told its own time of the same noise", "[mnist][sampling]") {
   const auto own = diffusion::continuous(trained().make_schedule());
   for (const std::string schedule : {"linear", "exponential", "jsd"}) {
-    const auto plan = mnist::plan_for(trained(), {.sampler = "heun", .schedule = schedule, .steps = 10});
+    const auto plan = mnist::plan_for(
+        trained(), {.sampler = "heun", .schedule = schedule, .spacing = "trailing", .steps = 10});
     const auto along = mnist::by_name("schedule", schedule, mnist::schedules)(1000);
     for (const auto& stage : plan.stages) {
       INFO(schedule << ", told " << stage.eval.t);
@@ -193,7 +194,8 @@ TEST_CASE("along another schedule the network is told its own time of the same n
     CHECK(plan.stages.front().from.level == along.level(1000));
   }
   // The network's own schedule by name is no other one.
-  const auto plan = mnist::plan_for(trained(), {.schedule = "cosine", .steps = 10});
+  const auto plan = mnist::plan_for(
+      trained(), {.sampler = "ddim", .schedule = "cosine", .spacing = "trailing", .steps = 10});
   for (std::size_t k = 0; k < 10; ++k) CHECK(plan.stages[k].eval.t == 1000 - 100 * double(k));
 }
 
@@ -213,8 +215,8 @@ TEST_CASE("a sampler refuses options that it does not have", "[mnist][sampling]"
   const auto noise = [](const mnist::generate_options& options) {
     return mnist::plan_for(trained(), options).stages.front().next.now.noise;
   };
-  CHECK(noise({.eta = 1}) > noise({.eta = 0.5}));
-  CHECK(noise({.eta = 0.5}) > noise({}));
+  CHECK(noise({.sampler = "ddim", .eta = 1}) > noise({.sampler = "ddim", .eta = 0.5}));
+  CHECK(noise({.sampler = "ddim", .eta = 0.5}) > noise({.sampler = "ddim"}));
   CHECK(mnist::plan_for(trained(), {.sampler = "lms", .order = 2}).slots <
         mnist::plan_for(trained(), {.sampler = "lms"}).slots);
 }

@@ -29,7 +29,7 @@ struct draw_settings {
 };
 
 /// Guidance where none is asked for and the network knows classes.
-inline constexpr double default_guidance = 1.5;
+inline constexpr double default_guidance = 1.1;
 
 inline void add_draw_options(CLI::App& app, draw_settings& s) {
   app.add_option("--weights", s.weights, "Trained network");
