@@ -16,7 +16,7 @@ configure() {
     cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DDIFFUSION_BUILD_EXAMPLES=ON \
       -DDIFFUSION_BUILD_TESTS=OFF -DDIFFUSION_BUILD_BENCHMARKS=OFF
 }
-{ configure && { echo "Building the MNIST example (minutes the first time)" >&2; cmake --build "$build" --target mnist; }; } \
+{ configure && { echo "Building the MNIST example (two to four minutes the first time)" >&2; cmake --build "$build" --target mnist; }; } \
   >"$log" || { cat "$log" >&2; exit 1; }
 rm -f "$log"
 exec "$build/examples/mnist/mnist" "${@:-sample}"

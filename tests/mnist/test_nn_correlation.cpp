@@ -22,12 +22,13 @@ struct shape {
   mnist::window k;
 };
 
-// Output channels below, at, between and above one and two rows of SIMD registers; edges of one pixel; odd
-// sizes.
+// One output channel; output channels below, at, between and above one and two rows of SIMD registers; edges
+// of one pixel; widths below, at and above a tile; odd sizes.
 const shape shapes[] = {
-    {2, 5, 7, 3, 20, {3, 1, 1}},  {1, 1, 1, 2, 5, {3, 1, 1}}, {3, 4, 3, 17, 33, {3, 1, 1}},
-    {2, 6, 7, 5, 16, {3, 2, 1}},  {1, 7, 5, 9, 8, {3, 2, 1}}, {2, 1, 4, 4, 12, {3, 2, 1}},
-    {2, 6, 10, 18, 7, {4, 2, 1}}, {1, 2, 2, 1, 1, {4, 2, 1}}, {1, 9, 9, 6, 40, {3, 1, 1}}};
+    {2, 5, 7, 3, 20, {3, 1, 1}},  {1, 1, 1, 2, 5, {3, 1, 1}},  {3, 4, 3, 17, 33, {3, 1, 1}},
+    {2, 6, 7, 5, 16, {3, 2, 1}},  {1, 7, 5, 9, 8, {3, 2, 1}},  {2, 1, 4, 4, 12, {3, 2, 1}},
+    {2, 6, 10, 18, 7, {4, 2, 1}}, {1, 2, 2, 1, 1, {4, 2, 1}},  {1, 9, 9, 6, 40, {3, 1, 1}},
+    {2, 6, 9, 5, 1, {3, 1, 1}},   {1, 3, 14, 8, 1, {3, 2, 1}}, {1, 4, 7, 16, 24, {3, 1, 1}}};
 
 class random_numbers {
  public:
@@ -92,12 +93,15 @@ TEMPLATE_TEST_CASE("A correlation is what its definition says", "", float, doubl
     tensor<TestType> x(pool, s.n, s.h, s.w, s.ins);
     numbers.fill(x);
     const auto filter = random_filter<TestType>(numbers, s);
-    const auto found = mnist::correlate<TestType>(x, filter.data(), s.outs, s.k, nullptr);
-    const auto expected = by_definition(x, filter, s);
+    std::vector<TestType> bias(static_cast<std::size_t>(s.outs));
+    numbers.fill(bias.data(), s.outs);
+    const auto found = mnist::correlate<TestType>(x, filter.data(), s.outs, s.k, bias.data());
+    auto expected = by_definition(x, filter, s);
+    expected.matrix().rowwise() += mnist::const_array_view<TestType>(bias.data(), s.outs).matrix();
     REQUIRE(found.size() == expected.size());
-    // Sums of m products of numbers in [-1, 1], added one after the other: off by at most m ulp of a sum
-    // below m.
-    const double m = s.ins * s.k.area();
+    // Sums of m products of numbers in [-1, 1], and a bias, added one after the other: off by at most m ulp
+    // of a sum below m.
+    const double m = s.ins * s.k.area() + 1;
     CHECK((found.array() - expected.array()).abs().maxCoeff() <=
           m * m * std::numeric_limits<TestType>::epsilon());
   }
