@@ -144,12 +144,7 @@ void add_bench(CLI::App& app, console& to, action& chosen) {
   bench->add_option("--seconds", s->seconds, "Time of a measurement; its median counts")
       ->check(CLI::Range(0.01, 3600.0));
   bench->add_option("--data", s->data, "Folder of the MNIST files");
-  bench->final_callback([s, &to, &chosen] {
-    chosen = [s, &to] {
-      run_bench(*s, to);
-      return 0;
-    };
-  });
+  choose_if_given(*bench, chosen, [s, &to] { run_bench(*s, to); });
 }
 
 }  // namespace mnist

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <type_traits>
 
 #include "commands/progress.hpp"
 
@@ -10,6 +11,21 @@ namespace mnist {
 
 /// What the command line asked for: returns the exit status, throws what is wrong with options or files.
 using action = std::function<int()>;
+
+/// Makes `run` the chosen command where the command line gives `command`.
+template <class Run>
+void choose_if_given(CLI::App& command, action& chosen, Run run) {
+  command.final_callback([&chosen, run] {
+    chosen = [run]() -> int {
+      if constexpr (std::is_void_v<decltype(run())>) {
+        run();
+        return 0;
+      } else {
+        return run();
+      }
+    };
+  });
+}
 
 // Each declares a command and its options in `app`. Where it is given, parsing makes it the `chosen` one,
 // which writes to `to`; both must outlive `app`.

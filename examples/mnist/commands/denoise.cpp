@@ -88,12 +88,7 @@ void add_denoise(CLI::App& app, console& to, action& chosen) {
                       "test set");
   denoise->add_flag("--add-noise", s->add_noise, "Add the noise to the images of --image, too");
   add_quiet(*denoise, to);
-  denoise->final_callback([s, &to, &chosen] {
-    chosen = [s, &to] {
-      run_denoise(*s, to);
-      return 0;
-    };
-  });
+  choose_if_given(*denoise, chosen, [s, &to] { run_denoise(*s, to); });
 }
 
 }  // namespace mnist

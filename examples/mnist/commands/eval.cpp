@@ -208,12 +208,7 @@ void add_eval(CLI::App& app, console& to, action& chosen) {
   eval->add_option("--data", s->data, "Folder of the MNIST files");
   eval->add_option("--csv", s->csv, "Append the scores to this file, as a line below column names");
   add_quiet(*eval, to);
-  eval->final_callback([s, &to, &chosen] {
-    chosen = [s, &to] {
-      run_eval(*s, to);
-      return 0;
-    };
-  });
+  choose_if_given(*eval, chosen, [s, &to] { run_eval(*s, to); });
 }
 
 }  // namespace mnist

@@ -96,12 +96,7 @@ void add_forward(CLI::App& app, console& to, action& chosen) {
   forward->add_option("--out", s->out, "File for the picture (PNG)");
   forward->add_option("--curves", s->curves,
                       "File for a picture of the schedules over time: alpha_bar, SNR, beta");
-  forward->final_callback([s, &to, &chosen] {
-    chosen = [s, &to] {
-      run_forward(*s, to);
-      return 0;
-    };
-  });
+  choose_if_given(*forward, chosen, [s, &to] { run_forward(*s, to); });
 }
 
 }  // namespace mnist

@@ -102,12 +102,7 @@ void add_inpaint(CLI::App& app, console& to, action& chosen) {
   inpaint->add_option("--jump-length", s->jump_length, "Steps that a jump goes back");
   inpaint->add_option("--jump-n-sample", s->jump_n_sample, "Times that each stretch is gone; 1: no jumps");
   add_quiet(*inpaint, to);
-  inpaint->final_callback([s, &to, &chosen] {
-    chosen = [s, &to] {
-      run_inpaint(*s, to);
-      return 0;
-    };
-  });
+  choose_if_given(*inpaint, chosen, [s, &to] { run_inpaint(*s, to); });
 }
 
 }  // namespace mnist

@@ -98,12 +98,7 @@ void add_interpolate(CLI::App& app, console& to, action& chosen) {
       ->default_str("linear, for ddim sphere");
   interpolate->add_option("--columns", s->columns, "Mixtures in a row")->check(CLI::Range(2, 100));
   add_quiet(*interpolate, to);
-  interpolate->final_callback([s, &to, &chosen] {
-    chosen = [s, &to] {
-      run_interpolate(*s, to);
-      return 0;
-    };
-  });
+  choose_if_given(*interpolate, chosen, [s, &to] { run_interpolate(*s, to); });
 }
 
 }  // namespace mnist

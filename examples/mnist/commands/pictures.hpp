@@ -31,10 +31,8 @@ struct picture_settings {
 inline void add_picture_options(CLI::App& app, picture_settings& s) {
   app.add_option("--image", s.files, "Files of images, PNG of 28 x 28 pixels, white on black")
       ->default_str("none");
-  app.add_option("--index", s.indices, "Digits of the test set by number, from 0; they come before --image")
-      ->check([](const std::string& given) {
-        return std::string(given.starts_with('-') ? given + " is negative" : "");
-      })
+  add_unsigned(app, "--index", s.indices,
+               "Digits of the test set by number, from 0; they come before --image")
       ->default_str("none");
   app.add_option("--data", s.data, "Folder of the MNIST files");
   app.add_option("--count", s.count, "Without --image and --index: so many digits, drawn by --seed")

@@ -168,7 +168,7 @@ void add_predict(CLI::App& app, console& to, action& chosen) {
   add_threads(*predict, s->threads);
   add_quiet(*predict, to);
   add_network_options(*predict, s->load);
-  predict->final_callback([s, &to, &chosen] { chosen = [s, &to] { return run_predict(*s, to); }; });
+  choose_if_given(*predict, chosen, [s, &to] { return run_predict(*s, to); });
 }
 
 }  // namespace mnist

@@ -162,12 +162,7 @@ void add_sample(CLI::App& app, console& to, action& chosen) {
       "--strip", s->strip,
       "File for a picture of the way to the first digits: x_t above its predicted x0, by step");
   add_quiet(*sample, to);
-  sample->final_callback([s, &to, &chosen] {
-    chosen = [s, &to] {
-      run_sample(*s, to);
-      return 0;
-    };
-  });
+  choose_if_given(*sample, chosen, [s, &to] { run_sample(*s, to); });
 }
 
 }  // namespace mnist

@@ -20,7 +20,7 @@ inline CLI::Option* add_quiet(CLI::App& app, console& to) {
   return app.add_flag("--quiet", to.quiet, "Print results only, no progress");
 }
 
-/// A number that may not be negative: CLI11 would take -1 for the largest one.
+/// A number, or a list of them, that may not be negative: CLI11 would take -1 for the largest one.
 template <class Unsigned>
 CLI::Option* add_unsigned(CLI::App& app, const std::string& name, Unsigned& value, const std::string& text) {
   return app.add_option(name, value, text)->check([](const std::string& given) {

@@ -233,7 +233,7 @@ void add_train(CLI::App& app, console& to, action& chosen) {
   auto* train = app.add_subcommand("train", "Train a network on the MNIST images");
   add_options(train, *s);
   add_quiet(*train, to);
-  train->final_callback([s, &to, &chosen] { chosen = [s, &to] { return run_train(*s, to); }; });
+  choose_if_given(*train, chosen, [s, &to] { return run_train(*s, to); });
 }
 
 }  // namespace mnist
