@@ -15,6 +15,16 @@ concept Predictor = Element<T> && requires(P& predict, rows<const T> x, time_poi
   predict(x, at, out);
 };
 
+/// A predictor that also gives vector-Jacobian products, as reverse-mode differentiation does:
+/// vector_jacobian(x, at, v, out, product) writes the output and, for every row, product = Jᵀ v with
+/// J = ∂out/∂x. A row of `out` depends on its row of x alone. Likelihoods and score matching need it.
+template <class P, class T, class Time = int>
+concept DifferentiablePredictor = Predictor<P, T, Time> &&
+    requires(P& predict, rows<const T> x, time_point<Time> at, rows<const T> v, rows<T> out,
+             rows<T> product) {
+  predict.vector_jacobian(x, at, v, out, product);
+};
+
 /// A predictor and what it predicts.
 template <class F>
 struct predictor_of {
@@ -24,6 +34,10 @@ struct predictor_of {
   template <class... Args>
   requires std::invocable<F&, Args...>
   void operator()(Args&&... args) { function(std::forward<Args>(args)...); }
+
+  template <class... Args>
+  requires requires(F& f, Args&&... args) { f.vector_jacobian(std::forward<Args>(args)...); }
+  void vector_jacobian(Args&&... args) { function.vector_jacobian(std::forward<Args>(args)...); }
 };
 
 /// Marks what a network predicts: predicts<prediction::v>(f).
