@@ -52,7 +52,6 @@ struct linear_network {
 /// dimensions, with every v of signs.
 struct states {
   std::vector<double> x, v;
-  static constexpr std::size_t count = 16;
   states(std::array<double, 2> mean, std::array<double, 2> deviation) {
     for (int k = 0; k < 16; ++k)
       for (int j = 0; j < 2; ++j) {
@@ -140,9 +139,9 @@ TEST_CASE("Sliced score matching is the Fisher divergence up to a constant") {
     CAPTURE(std::string(name));
     auto network = predicts(kind, linear_network{A, b, kind});
     for (const auto square : {sliced_square::full, sliced_square::projected}) {
-      const double loss = sliced_score_matching(network, rows<const double>(in_rows(data.x, 16)),
-                                                time_point<int>{1, level}, in_rows(data.v, 16),
-                                                in_rows(output, 16), in_rows(product, 16), losses, square);
+      const double loss =
+          sliced_score_matching(network, in_rows(data.x, 16), time_point<int>{1, level}, in_rows(data.v, 16),
+                                in_rows(output, 16), in_rows(product, 16), losses, square);
       // Averaged over signs, (vᵀs)² is ‖s‖²: all pairs of signs occur with every state.
       CHECK(loss == Approx(divergence).epsilon(1e-13));
     }
@@ -155,7 +154,7 @@ TEST_CASE("Sliced score matching has its minimum at the score of the data") {
   std::vector<double> output(32), product(32), losses(16);
   const auto loss = [&](std::array<double, 4> A, std::array<double, 2> b) {
     auto network = predicts<prediction::score>(linear_network{A, b});
-    return sliced_score_matching(network, rows<const double>(in_rows(data.x, 16)), time_point<int>{1, {1, 0}},
+    return sliced_score_matching(network, in_rows(data.x, 16), time_point<int>{1, {1, 0}},
                                  in_rows(data.v, 16), in_rows(output, 16), in_rows(product, 16), losses);
   };
   const std::array<double, 4> A{-1 / 0.49, 0, 0, -1 / 2.25};
@@ -181,14 +180,14 @@ TEST_CASE("Finite differences are sliced score matching up to the square of thei
   for (const auto& [name, kind] : prediction_names) {
     CAPTURE(std::string(name));
     auto network = predicts(kind, mixture_network{kind});
-    (void)sliced_score_matching(network, rows<const double>(in_rows(x, 5)), time_point<int>{1, level},
-                                in_rows(v, 5), in_rows(output, 5), in_rows(product, 5), exact);
-    const auto error = [&](double h) {
+    (void)sliced_score_matching(network, in_rows(x, 5), time_point<int>{1, level}, in_rows(v, 5),
+                                in_rows(output, 5), in_rows(product, 5), exact);
+    const auto error = [&, kind = kind](double h) {
       std::vector<double> above(5), below(5), plus(5), minus(5), losses(5);
       linear_combination(1, x, h, v, std::span<double>(above));
       linear_combination(1, x, -h, v, std::span<double>(below));
-      network(rows<const double>(in_rows(above, 5)), time_point<int>{1, level}, in_rows(plus, 5));
-      network(rows<const double>(in_rows(below, 5)), time_point<int>{1, level}, in_rows(minus, 5));
+      network(in_rows(above, 5), time_point<int>{1, level}, in_rows(plus, 5));
+      network(in_rows(below, 5), time_point<int>{1, level}, in_rows(minus, 5));
       (void)finite_difference_score_matching(kind, level, h, in_rows(x, 5), in_rows(v, 5), in_rows(plus, 5),
                                              in_rows(minus, 5), in_rows(plus, 5), in_rows(minus, 5), losses);
       double sum = 0;
@@ -260,8 +259,8 @@ TEST_CASE("Score matching refuses wrong sizes, steps and levels by name") {
   auto network = predicts<prediction::score>(linear_network{{}, {}});
   const auto x = [&] { return in_rows(six, 3); };
   const auto sliced = [&](rows<double> v, rows<double> output, rows<double> product, std::size_t count) {
-    return sliced_score_matching(network, rows<const double>(x()), time_point<int>{1, level}, v, output,
-                                 product, std::span(losses).first(count));
+    return sliced_score_matching(network, x(), time_point<int>{1, level}, v, output, product,
+                                 std::span(losses).first(count));
   };
   check_refused([&] { return sliced(in_rows(four, 2), x(), x(), 3); }, {"rows of v = 2", "3"});
   check_refused([&] { return sliced(x(), in_rows(four, 2), x(), 3); }, {"rows of output = 2", "3"});

@@ -33,7 +33,7 @@ TEST_CASE("Random words become numbers inside (0, 1), evenly") {
 
 TEST_CASE("Stratified values meet every part once, low discrepancy ones are evenly spaced") {
   const addressed_words words(3, 5, 0);
-  for (const std::size_t count : {1, 7, 64}) {
+  for (const std::size_t count : {1U, 7U, 64U}) {
     CAPTURE(count);
     std::vector<double> spaced;
     for (std::size_t i = 0; i < count; ++i) {

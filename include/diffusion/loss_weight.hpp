@@ -104,16 +104,16 @@ struct p2_options {
 }
 
 /// The term of the variational bound for a step of the posterior: KL(q(x_to | x_from, x_0) ‖ the same with
-/// x̂0) = x0 ‖x̂0 - x_0‖², x0 = (SNR_to - SNR_from)/2, in nats (Ho et al. 2020, eq. 8; Kingma et al. 2021, eq.
-/// 14). Infinite for a step to clean data, whose term is another: the likelihood of x_0. epsilon is infinite
-/// from zero SNR.
+/// x̂0) = x0 ‖x̂0 - x_0‖², x0 = (SNR_to - SNR_from)/2, in nats (Ho et al. 2020, eq. 8; Kingma et al. 2021,
+/// section 4). Infinite for a step to clean data, whose term is another: the likelihood of x_0. epsilon is
+/// infinite from zero SNR.
 [[nodiscard]] inline error_weights vlb_weights(noise_level from, noise_level to) {
   const double r = detail::snr_ratio_root(from, to);
   const double lost = (1 - r) * (1 + r) / 2;
   return {snr(to) * lost, lost / (r * r)};
 }
 
-/// The same for infinitely many steps, epsilon: 1/2, per unit of log SNR (Kingma et al. 2021, eq. 17): the
+/// The same for infinitely many steps, epsilon: 1/2, per unit of log SNR (Kingma et al. 2021, section 5): the
 /// bound is the integral of these losses over log SNR. For draws of log SNR with density p, divide by p.
 [[nodiscard]] inline error_weights continuous_vlb_weights(noise_level level) {
   detail::require_level("level", level);

@@ -10,14 +10,14 @@
 namespace diffusion {
 
 // Losses that have the minimum of ½ E‖s(x) - ∇ log p(x)‖² at a network's score s without knowing ∇ log p:
-// they differ from it by a constant. Sums over the elements of a row, means over rows. Where x is noised
-// data, denoising score matching does the same and varies less: it is the loss of ε (training_target and
-// squared_error), for the score ‖s + ε/σ‖² = ‖ε̂ - ε‖²/σ².
+// they differ from it by a constant. Sums over the elements of a row, means over rows. For noised data
+// denoising score matching needs no derivatives: ‖s + ε/σ‖² = ‖ε̂ - ε‖²/σ², the loss of ε (training_target and
+// squared_error).
 
 /// What replaces ‖s‖² in the loss.
 enum class sliced_square {
-  projected,  ///< (vᵀs)² (Song et al. 2019, eq. 8), for any E[v vᵀ] = I
-  full,       ///< ‖s‖², of less variance ("SSM-VR", ibid.)
+  projected,  ///< (vᵀs)², for any E[v vᵀ] = I
+  full,       ///< ‖s‖², of less variance ("SSM-VR")
 };
 
 /// Sliced score matching (Song et al. 2019): for every row, losses = vᵀ (∂s/∂x) v + ½‖s‖² (or ½ (vᵀs)²) with
@@ -25,8 +25,8 @@ enum class sliced_square {
 /// and `product` are memory of the caller, as large as x. σ > 0 unless the network predicts scores. Its
 /// gradient needs second derivatives of the network: see finite_difference_score_matching.
 template <Element T, class Time, DifferentiablePredictor<T, Time> P, Executor E = serial>
-double sliced_score_matching(P& predictor, rows<const T> x, time_point<Time> at,
-                             rows<const std::type_identity_t<T>> v, rows<std::type_identity_t<T>> output,
+double sliced_score_matching(P& predictor, rows<const std::type_identity_t<T>> x, time_point<Time> at,
+                             rows<const std::type_identity_t<T>> v, rows<T> output,
                              rows<std::type_identity_t<T>> product, std::span<double> losses,
                              sliced_square square = sliced_square::full, const E& executor = {}) {
   const std::size_t size = x.row_size();
@@ -43,7 +43,7 @@ double sliced_score_matching(P& predictor, rows<const T> x, time_point<Time> at,
     const T* const pulled = product[i].data();
     const auto value = [](const T* of, std::size_t j) { return detail::to_double(of[j]); };
     const auto score_at = [=](std::size_t j) { return score(value(state, j), value(out, j)); };
-    // The map is affine without a constant, so it takes v and Jᵀv as it takes x and the output.
+    // The map is linear, so it takes v and Jᵀv as it takes x and the output.
     losses[i] = detail::ordered_sum(
         size, [=](std::size_t j) { return value(slice, j) * score(value(slice, j), value(pulled, j)); });
     if (square == sliced_square::full) {
