@@ -13,6 +13,7 @@
 
 #include "diffusion/ddpm.hpp"
 #include "diffusion/loss_weight.hpp"
+#include "diffusion/training_times.hpp"
 #include "io/idx.hpp"
 #include "process.hpp"
 
@@ -28,9 +29,6 @@ enum stream : std::uint32_t {
   dropout_stream,  ///< and those behind it: one for each layer
 };
 
-/// A random word as a number in [0, 1).
-[[nodiscard]] inline double uniform(std::uint32_t word) { return word * 0x1p-32; }
-
 /// The order of the images in an epoch, a permutation of 0 ... count - 1 (Fisher and Yates).
 [[nodiscard]] inline std::vector<std::size_t> image_order(std::uint64_t seed, std::uint64_t epoch,
                                                           std::size_t count) {
@@ -39,7 +37,7 @@ enum stream : std::uint32_t {
   std::iota(order.begin(), order.end(), std::size_t{0});
   for (std::size_t i = count; i > 1; --i) {
     const std::uint32_t word = words[static_cast<std::uint32_t>(i)][0];
-    std::swap(order[i - 1], order[static_cast<std::size_t>(uniform(word) * static_cast<double>(i))]);
+    std::swap(order[i - 1], order[static_cast<std::size_t>(diffusion::unit_uniform(word) * static_cast<double>(i))]);
   }
   return order;
 }
@@ -96,21 +94,18 @@ class batch_source {
     }
     const diffusion::rows<float> x0(x0_, options_.size), eps(eps_, options_.size), x_t(x_t_, options_.size),
         target(target_, options_.size);
-    const double steps = schedule_.steps();
     for (std::size_t i = 0; i < options_.size; ++i) {
       const std::size_t image = order_[step % per_epoch() * options_.size + i];
       const auto words = diffusion::addressed_words(options_.seed, first_sample + i, detail::time_stream)[0];
-      // One time in each of `size` equal parts of 1 ... T: the loss of a batch varies less than with free
-      // draws.
-      const double u =
-          (static_cast<double>(i) + detail::uniform(words[0])) / static_cast<double>(options_.size);
-      const int t = 1 + static_cast<int>(u * steps);
+      const double u = diffusion::stratified(diffusion::unit_uniform(words[0]), i, options_.size);
+      const int t = diffusion::uniform_time(u, schedule_.steps());
       levels_[i] = schedule_.level(t);
       if (!weights_.empty())
-        weights_[i] = diffusion::min_snr_weight(kind_, levels_[i], options_.min_snr_gamma);
+        weights_[i] = diffusion::output_weight(
+            kind_, levels_[i], diffusion::min_snr_weights(levels_[i], options_.min_snr_gamma));
       times_[i] = static_cast<float>(t - 1);
       labels_[i] =
-          detail::uniform(words[1]) < options_.drop_labels ? options_.null_label : data_.labels[image];
+          diffusion::unit_uniform(words[1]) < options_.drop_labels ? options_.null_label : data_.labels[image];
       const auto pixels = std::span(data_.images.pixels).subspan(image * x0.row_size(), x0.row_size());
       std::transform(pixels.begin(), pixels.end(), x0[i].begin(),
                      [](std::uint8_t p) { return static_cast<float>(p) / 127.5f - 1; });

@@ -86,6 +86,18 @@ struct prediction_map {
   detail::invalid("prediction", static_cast<int>(kind), "a member of diffusion::prediction");
 }
 
+/// ∇ log q(x_t) = -ε̂/σ from x_t and the output of a network of this kind. Throws where it is infinite: at σ =
+/// 0, except for a network of scores.
+[[nodiscard]] inline prediction_map score_map(prediction kind, noise_level level) {
+  detail::require_level("level", level);
+  if (kind == prediction::score) return {0, 1, 1};
+  if (level.sigma == 0)
+    detail::invalid("sigma", 0, detail::text("(0, inf) for the score of ", name(kind), " prediction"));
+  prediction_map score = epsilon_map(kind, level);
+  score.scale /= -level.sigma;
+  return score;
+}
+
 /// x̂0 of a state at `level` whose ε̂ is given by a map. For the ordinary step x0_map is the same and more
 /// accurate; this is for an output that belongs to another level, as in inversion.
 [[nodiscard]] inline prediction_map x0_map(const prediction_map& epsilon, noise_level level) {

@@ -33,6 +33,8 @@ void check(const record& file, report& result) {
   if (family == "p_mean_variance") return check_p_mean_variance(file, result);
   if (family == "embedding") return check_embedding(file, result);
   if (family == "loss_weight") return check_loss_weight(file, result);
+  if (family == "preconditioning") return check_preconditioning(file, result);
+  if (family == "timestep_sampler") return check_timestep_sampler(file, result);
   if (family == "rng") return check_random_numbers(file, result);
   if (family == "sampler") return check_sampler(file, result);
   if (family == "noise_schedule_sigmas") return check_noise_schedule_sigmas(file, result);

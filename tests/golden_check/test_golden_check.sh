@@ -70,6 +70,15 @@ expect "a changed midpoint" 1 '^fail ' "$(edited 's/"r":0\.[0-9]+/"r":0.3/' $sde
 expect "a changed amount of churn" 1 '^fail ' "$(edited 's/"s_churn":[0-9.]+/"s_churn":1.0/' $churn)"
 expect "a changed weight" 1 '^fail .*weight' "$(edited 's/"gamma":5/"gamma":4/' loss-weight-min-snr-v.json)"
 expect "a limit of zero" 1 '^fail .*gamma' "$(edited 's/"gamma":5/"gamma":0/' loss-weight-min-snr-v.json)"
+expect "a changed denoiser weight" 1 '^fail .*weight' "$(edited 's/("weight":\[)4\./\15./' loss-weight-edm.json)"
+expect "an unknown parameter of the weights" 1 '^unsupported .*params\.tilt' \
+       "$(edited 's/"params":\{/"params":{"tilt":1/' loss-weight-vp.json)"
+expect "a changed deviation of the data" 1 '^fail .*c_skip' \
+       "$(edited 's/"sigma_data":0\.5/"sigma_data":0.6/' preconditioning-edm.json)"
+expect "a changed rounded sigma" 1 '^fail .*sigma' "$(edited 's/("requested_sigma":\[0\.0)1/\15/' preconditioning-iddpm.json)"
+expect "a changed loss" 1 '^fail .*updates\[14\]\.weights' "$(edited 's/"loss":0\.588333/"loss":1.588333/' timestep-sampler-t5.json)"
+expect "a huge history" 1 '^fail .*num_timesteps' \
+       "$(edited 's/"num_timesteps":5,"history_per_term":3/"num_timesteps":1000000,"history_per_term":1000/' timestep-sampler-t5.json)"
 expect "the last line counts failures" 1 '^1 passed, 1 failed, 0 skipped$' \
        "$data/$ddpm" "$(edited 's/"eta":0\.0/"eta":0.5/' $ddim)"
 

@@ -145,7 +145,7 @@ TEST_CASE("min-SNR weights belong to the noise level of each image", "[mnist][tr
     REQUIRE(batches.weights() != nullptr);
     for (int i = 0; i < 12; ++i) {
       const auto level = process.make_schedule().level(static_cast<int>(batches.times()[i]) + 1);
-      CHECK(batches.weights()[i] == diffusion::min_snr_weight(kind, level, 3));
+      CHECK(batches.weights()[i] == diffusion::output_weight(kind, level, diffusion::min_snr_weights(level, 3)));
     }
   }
   CHECK(mnist::batch_source(grey_images(), {.steps = 50}, {.size = 12}).weights() == nullptr);

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "diffusion/samplers/churn.hpp"
+#include "diffusion/schedules/sigma_lists.hpp"
 
 namespace diffusion {
 
@@ -87,10 +88,7 @@ struct edm_ablation {
   [[nodiscard]] double time_of(double sigma) const {
     if (schedule == edm_schedule::linear) return sigma;
     if (schedule == edm_schedule::ve) return sigma * sigma;
-    if (sigma == 0) return 0;
-    const double exponent = std::log1p(sigma * sigma);
-    const double root = std::sqrt(beta_min * beta_min + 2 * beta_d * exponent);
-    return beta_min > 0 ? 2 * exponent / (root + beta_min) : (root - beta_min) / beta_d;
+    return sigma == 0 ? 0 : detail::vp_time(sigma, beta_d, beta_min);
   }
   /// d log σ / dt.
   [[nodiscard]] double log_sigma_slope(double sigma) const {

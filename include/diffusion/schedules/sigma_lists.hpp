@@ -96,11 +96,26 @@ struct vp_sigma_options {
   double eps_s = 1e-3;    ///< the last time, in (0, 1]
 };
 
+namespace detail {
+
+inline void require_vp_range(double beta_d, double beta_min) {
+  if (!(beta_d >= 0 && std::isfinite(beta_d))) invalid("beta_d", beta_d, "[0, inf)");
+  if (!(beta_min > 0 && std::isfinite(beta_min))) invalid("beta_min", beta_min, "(0, inf)");
+}
+
+/// The t of that process where it has this σ; of β_min < 0, where there may be two, the later.
+[[nodiscard]] inline double vp_time(double sigma, double beta_d, double beta_min) {
+  const double exponent = std::log1p(sigma * sigma);
+  const double root = std::sqrt(beta_min * beta_min + 2 * beta_d * exponent);
+  return beta_min > 0 ? 2 * exponent / (root + beta_min) : (root - beta_min) / beta_d;
+}
+
+}  // namespace detail
+
 /// σ(t) at t uniform from 1 to eps_s.
 [[nodiscard]] inline std::vector<double> vp_sigmas(int n, vp_sigma_options options = {}) {
   const auto [beta_d, beta_min, eps_s] = options;
-  if (!(beta_d >= 0 && std::isfinite(beta_d))) detail::invalid("beta_d", beta_d, "[0, inf)");
-  if (!(beta_min > 0 && std::isfinite(beta_min))) detail::invalid("beta_min", beta_min, "(0, inf)");
+  detail::require_vp_range(beta_d, beta_min);
   if (!(eps_s > 0 && eps_s <= 1)) detail::invalid("eps_s", eps_s, "(0, 1]");
   std::vector<double> values = detail::linspace(1, eps_s, n);
   for (double& t : values) t = std::sqrt(std::expm1(t * (beta_d * t / 2 + options.beta_min)));

@@ -1,12 +1,7 @@
-// Families embedding and loss_weight.
+// Family embedding.
 
-#include <limits>
-
-#include "diffusion/loss_weight.hpp"
 #include "diffusion/timestep_embedding.hpp"
 #include "families.hpp"
-#include "grids.hpp"
-#include "schedules.hpp"
 
 namespace golden {
 
@@ -48,26 +43,6 @@ void check_embedding(const record& file, report& result) {
                      found, of_state(p));
     }
   }
-}
-
-void check_loss_weight(const record& file, report& result) {
-  (void)file.choice("kind", {"min_snr"});
-  const precision p = read_header(file);
-  const auto schedule = read_schedule(file.object("schedule"));
-  const std::string prediction = file.choice("prediction", {"epsilon", "sample", "v"});
-  const double gamma = file.number("gamma", std::numeric_limits<double>::infinity());
-  const std::vector<int> indices = file.integers("index", 0, schedule.steps() - 1);
-  const std::vector<double> weights = file.numbers("weight", indices.size());
-  file.refuse_unknown_keys();
-  if (!(gamma > 0)) file.fail("gamma", "expected a positive number, or null for no limit");
-
-  const auto kind = prediction == "epsilon"  ? diffusion::prediction::epsilon
-                    : prediction == "sample" ? diffusion::prediction::x0
-                                             : diffusion::prediction::v;
-  std::vector<double> found;
-  for (const int index : indices)
-    found.push_back(diffusion::min_snr_weight(kind, schedule.level(time_of_index(index)), gamma));
-  result.compare("weight", weights, found, of_table(p));
 }
 
 }  // namespace golden
