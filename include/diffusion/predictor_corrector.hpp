@@ -178,7 +178,7 @@ class predictor_corrector_run {
     const auto [alpha, sigma] = current().from.level;
     const x0_clamp limits = row_plans_[i].clamp;
     return square_of([=, map = maps_.x0, a = alpha, s = sigma](double state, double output) {
-      return (state - a * limits.scale * std::clamp(map(state, output), -limits.limit, limits.limit)) / s;
+      return (state - a * limits(map(state, output))) / s;
     });
   }
 

@@ -25,6 +25,7 @@ void check_noise_schedule_sigmas(const record& file, report& result);
 void check_training_sigmas(const record& file, report& result);
 void check_fid(const record& file, report& result);
 void check_inception_score(const record& file, report& result);
+void check_elbo(const record& file, report& result);
 
 /// Reads `dtype` and marks the keys that only say where a file comes from.
 [[nodiscard]] precision read_header(const record& file);

@@ -41,6 +41,7 @@ void check(const record& file, report& result) {
   if (family == "training_sigmas") return check_training_sigmas(file, result);
   if (family == "fid") return check_fid(file, result);
   if (family == "inception_score") return check_inception_score(file, result);
+  if (family == "elbo") return check_elbo(file, result);
   throw unsupported("family \"" + family + '"');
 }
 

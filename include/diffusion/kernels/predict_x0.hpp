@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -14,6 +15,7 @@ namespace diffusion {
 struct x0_clamp {
   double limit = std::numeric_limits<double>::infinity();
   double scale = 1;
+  [[nodiscard]] double operator()(double x0) const noexcept { return scale * std::clamp(x0, -limit, limit); }
 };
 
 namespace detail {
