@@ -209,7 +209,7 @@ TEST_CASE("Bad noise levels, ranges and options are refused, and networks that f
     denoise(ve, sigma, network, rows<const double>(y, count), rows<double>(x0, 2), work, transform);
     return 0;
   };
-  check_refused([&] { return run(0, 2); }, {"sigma_range.max = 0", "(0, inf)"});
+  check_refused([&] { return run(0, 2); }, {"noise_to_signal = 0", "(0, inf)"});
   check_refused([&] { return run(1, 4); }, {"number of rows of y = 4"});
   check_refused([&] { return run(1, 2, x0_clip{0}); }, {"x0_clip.limit = 0"});
   check_refused([&] { return estimate(ve, network, y, 1, {}, {0, 1}); }, {"sigma_range.min = 0"});

@@ -25,7 +25,8 @@ void denoise(const Schedule& schedule, double noise_to_signal, P&& predictor,
              rows<const std::type_identity_t<T>> y, rows<T> x0, workspace<T>& work,
              const x0_transform& transform = x0_keep{}, const E& executor = {}) {
   detail::require_rows("y", y, x0, x0.row_size());
-  detail::require_range({noise_to_signal, noise_to_signal});
+  if (!(noise_to_signal > 0 && std::isfinite(noise_to_signal)))
+    detail::invalid("noise_to_signal", noise_to_signal, "(0, inf)");
   detail::require_x0_transform(transform);
   const auto [t, level] = schedule.find(noise_to_signal);
   const prediction_map map = x0_map(kind_of(predictor), level);
@@ -42,20 +43,68 @@ void denoise(const Schedule& schedule, double noise_to_signal, P&& predictor,
 }
 
 struct noise_level_options {
-  hutchinson divergence{};         ///< how σ ∇·ε̂ is estimated
+  hutchinson divergence{};         ///< how the divergence is estimated
   double tolerance = 1e-3;         ///< of ln ς, (0, inf)
   std::uint64_t first_sample = 0;  ///< address of row 0 in the probes
 };
 
-/// The standard deviation ς of the noise in every row of y = x_0 + ς n: the most likely one, given the
-/// predictor, within the range. By the heat equation ∂q/∂ς = ς Δq the likelihood of y changes as
-///   ∂ log q_ς(y) / ∂ log ς = ‖ε̂‖² - ς ∇_y·ε̂,
-/// whose zero bisection finds: a maximum, and the only one where noise and data are not alike. At an end of
-/// the range beyond which the likelihood grows, that end. The divergence comes from differences of ε̂ along
-/// probes, so that any predictor will do. A row of d values leaves an error of about ς/√(2d), more where the
+namespace detail {
+
+/// ∂ log q_ς(y)/∂ log ς = ‖ε̂‖² - ς ∇_y·ε̂, which follows from ∂q/∂ς = ς Δq. The divergence comes from
+/// differences of ε̂ along probes: any predictor has those.
+template <Scalar T, InvertibleSchedule Schedule, PathPredictor<T, typename Schedule::time_type> P>
+class likelihood_slope {
+ public:
+  likelihood_slope(const Schedule& schedule, P& predictor, std::size_t size, std::size_t probes)
+      : schedule_(schedule), predictor_(predictor), states_((1 + 2 * probes) * size), outputs_(states_) {}
+
+  /// `v` holds the probes, one row each. Asks the network once, about y and both sides of it on every probe.
+  [[nodiscard]] double operator()(std::span<const T> y, rows<const T> v, double noise_to_signal) {
+    const auto [t, level] = schedule_.find(noise_to_signal);
+    const prediction_map map = epsilon_map(kind_of(predictor_), level);
+    const rows<T> x(states_, 1 + 2 * v.count());
+    const rows<T> output(outputs_, x.count());
+    linear_combination(level.alpha, y, 0, y, x[0]);
+    for (std::size_t k = 0; k < v.count(); ++k) {
+      linear_combination(1, x[0], step * level.sigma, v[k], x[1 + 2 * k]);
+      linear_combination(1, x[0], -step * level.sigma, v[k], x[2 + 2 * k]);
+    }
+    ask_network<typename Schedule::time_type, T>(predictor_, x, {static_cast<double>(t), level}, output);
+
+    const auto epsilon = [&, map](std::size_t row, std::size_t i) {
+      return map(static_cast<double>(x[row][i]), static_cast<double>(output[row][i]));
+    };
+    const double square = ordered_sum(y.size(), [&](std::size_t i) { return epsilon(0, i) * epsilon(0, i); });
+    double difference = 0;
+    for (std::size_t k = 0; k < v.count(); ++k)
+      difference += ordered_sum(y.size(), [&](std::size_t i) {
+        return static_cast<double>(v[k][i]) * (epsilon(1 + 2 * k, i) - epsilon(2 + 2 * k, i));
+      });
+    const double slope = square - difference / (2 * step * static_cast<double>(v.count()));
+    if (!std::isfinite(slope))
+      invalid("slope of the likelihood", slope, "finite: the network's output is not");
+    return slope;
+  }
+
+ private:
+  /// In units of σ: of a central difference with truncation of order h² and rounding of order roundoff/h.
+  inline static const double step = std::cbrt(static_cast<double>(std::numeric_limits<T>::epsilon()));
+
+  const Schedule& schedule_;
+  P& predictor_;
+  std::vector<T> states_, outputs_;
+};
+
+}  // namespace detail
+
+/// The standard deviation ς of the noise in every row of y = x_0 + ς n: within the range, the one that makes
+/// y most likely, given the predictor. Bisection finds where the likelihood stops to rise, so that of several
+/// maxima it gives one; an end of the range where it falls from the lower or rises to the upper end. A row of
+/// d values leaves an error of about ς/√(2d) where it is the noise that differs from the data, more where the
 /// data look like noise.
 template <InvertibleSchedule Schedule, class T,
           PathPredictor<std::remove_const_t<T>, typename Schedule::time_type> P>
+requires Scalar<std::remove_const_t<T>>
 [[nodiscard]] std::vector<double> estimate_noise_level(const Schedule& schedule, sigma_range range,
                                                        P&& predictor, rows<T> y,
                                                        const noise_level_options& options = {}) {
@@ -63,59 +112,27 @@ template <InvertibleSchedule Schedule, class T,
   detail::require_range(range);
   if (!(options.tolerance > 0)) detail::invalid("tolerance", options.tolerance, "(0, inf)");
   const std::size_t probes = options.divergence.probes;
-  const std::size_t size = y.row_size();
-  std::vector<R> states((1 + 2 * probes) * size);
-  std::vector<R> outputs(states.size());
-  const rows<R> x(states, 1 + 2 * probes);
-  const rows<R> output(outputs, x.count());
-  // The step of a central difference with the least sum of truncation, h², and rounding, roundoff/h.
-  const double h = std::cbrt(static_cast<double>(std::numeric_limits<R>::epsilon()));
-
-  const auto slope = [&](std::span<const R> row, rows<const R> v, double log_sigma) {
-    const auto [t, level] = schedule.find(std::exp(log_sigma));
-    const prediction_map map = epsilon_map(kind_of(predictor), level);
-    linear_combination(level.alpha, row, 0, row, x[0]);
-    for (std::size_t k = 0; k < probes; ++k) {
-      linear_combination(1, x[0], h * level.sigma, v[k], x[1 + 2 * k]);
-      linear_combination(1, x[0], -h * level.sigma, v[k], x[2 + 2 * k]);
-    }
-    detail::ask_network<typename Schedule::time_type, R>(predictor, x, {static_cast<double>(t), level},
-                                                         output);
-    const auto epsilon = [&, map](std::size_t r, std::size_t i) {
-      return map(static_cast<double>(x[r][i]), static_cast<double>(output[r][i]));
-    };
-    const double square = detail::ordered_sum(size, [&](std::size_t i) {
-      const double e = epsilon(0, i);
-      return e * e;
-    });
-    double divergence = 0;
-    for (std::size_t k = 0; k < probes; ++k)
-      divergence += detail::ordered_sum(size, [&](std::size_t i) {
-        return static_cast<double>(v[k][i]) * (epsilon(1 + 2 * k, i) - epsilon(2 + 2 * k, i));
-      });
-    const double result = square - divergence / (2 * h * static_cast<double>(probes));
-    if (!std::isfinite(result))
-      detail::invalid("slope of the likelihood", result, "finite: the network's output is not");
-    return result;
-  };
-
+  detail::likelihood_slope<R, Schedule, std::remove_reference_t<P>> slope(schedule, predictor, y.row_size(),
+                                                                          probes);
   std::vector<double> levels;
   for (std::size_t i = 0; i < y.count(); ++i) {
-    const auto random = probes_of<R>(options.divergence, size, options.first_sample + i);
-    const rows<const R> v(std::span<const R>(random.values), probes);
-    const auto rising = [&](double log_sigma) { return slope(y[i], v, log_sigma) > 0; };
-    double low = std::log(range.min);
-    double high = std::log(range.max);
-    if (!rising(low)) {
-      high = low;
-    } else if (rising(high)) {
-      low = high;
+    const auto random = probes_of<R>(options.divergence, y.row_size(), options.first_sample + i);
+    const auto rising = [&](double noise_to_signal) {
+      return slope(y[i], {std::span<const R>(random.values), probes}, noise_to_signal) > 0;
+    };
+    if (!rising(range.min)) {
+      levels.push_back(range.min);
+    } else if (rising(range.max)) {
+      levels.push_back(range.max);
+    } else {
+      double low = std::log(range.min);
+      double high = std::log(range.max);
+      while (high - low > options.tolerance) {
+        const double middle = (low + high) / 2;
+        (rising(std::exp(middle)) ? low : high) = middle;
+      }
+      levels.push_back(std::exp((low + high) / 2));
     }
-    while (high - low > options.tolerance) {
-      const double middle = std::midpoint(low, high);
-      (rising(middle) ? low : high) = middle;
-    }
-    levels.push_back(std::clamp(std::exp(std::midpoint(low, high)), range.min, range.max));
   }
   return levels;
 }

@@ -33,6 +33,7 @@ void check(const record& file, report& result) {
   if (family == "p_mean_variance") return check_p_mean_variance(file, result);
   if (family == "embedding") return check_embedding(file, result);
   if (family == "loss_weight") return check_loss_weight(file, result);
+  if (family == "log_likelihood") return check_log_likelihood(file, result);
   if (family == "rng") return check_random_numbers(file, result);
   if (family == "sampler") return check_sampler(file, result);
   if (family == "noise_schedule_sigmas") return check_noise_schedule_sigmas(file, result);
