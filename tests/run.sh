@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source .ci/packages.sh
 need_packages g++=g++ cmake=cmake ninja=ninja-build libxsimd-dev libeigen3-dev catch2 nlohmann-json3-dev libcli11-dev \
-  libpng-dev zlib1g-dev
+  libpng-dev zlib1g-dev libboost-dev
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -46,13 +46,14 @@ struct ignore_run {
 };
 
 /// Runs the reverse process from time t down to data, in place: x holds draws of q(x_t | x_0). on_step as in
-/// diffusion::sample.
+/// diffusion::sample, first_sample as in run_options.
 template <class P, class OnStep = ignore_run>
 void decode(const vp_schedule& schedule, const passage& way, P predict, std::uint64_t seed,
-            diffusion::rows<float> x, OnStep&& on_step = {}) {
+            diffusion::rows<float> x, OnStep&& on_step = {}, std::uint64_t first_sample = 0) {
   diffusion::workspace<float> work;
   diffusion::sample(schedule, way.grid(), diffusion::ddim{.eta = way.eta}, predict,
-                    diffusion::philox_normal{seed}, x, work, {.x0 = diffusion::x0_clip{}}, on_step);
+                    diffusion::philox_normal{seed}, x, work,
+                    {.x0 = diffusion::x0_clip{}, .first_sample = first_sample}, on_step);
 }
 
 /// DDIM inversion, in place: from data up to the state at time t which decode with eta = 0 leads back.

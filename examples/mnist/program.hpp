@@ -21,8 +21,8 @@ inline int run_program(int argc, const char* const* argv, std::ostream& out, std
   app.option_defaults()->always_capture_default();
   console to{out, live};
   action command;
-  for (const auto add :
-       {add_train, add_sample, add_eval, add_denoise, add_interpolate, add_inpaint, add_forward, add_predict, add_bench})
+  for (const auto add : {add_train, add_sample, add_eval, add_likelihood, add_denoise, add_interpolate,
+                         add_inpaint, add_forward, add_predict, add_bench})
     add(app, to, command);
   app.allow_extras();  // after the commands, which would inherit it: refused below with a clearer message
   try {

@@ -5,7 +5,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 source "$root/.ci/packages.sh"
 need_packages g++=g++ cmake=cmake ninja=ninja-build libxsimd-dev libeigen3-dev nlohmann-json3-dev libcli11-dev \
-  libpng-dev zlib1g-dev
+  libpng-dev zlib1g-dev libboost-dev
 
 build=$root/build-mnist
 if [ -x "$root/build/examples/mnist/mnist" ]; then build=$root/build; fi  # tests/run.sh has built it already

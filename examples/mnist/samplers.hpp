@@ -153,6 +153,13 @@ inline diffusion::continuous_schedule between_steps(const vp_schedule& schedule)
   return diffusion::continuous(schedule, diffusion::interpolation::log_sigma, 0x1p-24);
 }
 
+/// σ/α from the first time of a schedule to its last one, or to where all is noise.
+inline diffusion::sigma_range listed_range(const diffusion::continuous_schedule& schedule) {
+  const double min = diffusion::noise_to_signal(schedule.level(1));
+  const double max = diffusion::noise_to_signal(schedule.level(schedule.steps()));
+  return {min, std::max(min, std::min(max, largest_listed_sigma))};
+}
+
 /// The points where σ/α is that of a list over the schedule's range, then clean data.
 template <class List>
 std::vector<diffusion::path_point> at_sigmas(const vp_schedule& schedule, int n, List list) {
@@ -160,10 +167,7 @@ std::vector<diffusion::path_point> at_sigmas(const vp_schedule& schedule, int n,
     throw std::invalid_argument("steps = " + std::to_string(n) + ", allowed: [1, " +
                                 std::to_string(schedule.steps()) + "]");
   const auto find = between_steps(schedule);
-  const double min = diffusion::noise_to_signal(find.level(1));
-  const double max = diffusion::noise_to_signal(find.level(find.steps()));
-  const std::vector<double> sigmas =
-      list(n, diffusion::sigma_range{min, std::max(min, std::min(max, largest_listed_sigma))});
+  const std::vector<double> sigmas = list(n, listed_range(find));
   std::vector<diffusion::path_point> points;
   for (const double sigma : sigmas) {
     points.push_back(find.find(sigma));

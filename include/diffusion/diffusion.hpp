@@ -4,9 +4,11 @@
 
 #include "diffusion/adaptive.hpp"
 #include "diffusion/ddpm.hpp"
+#include "diffusion/denoise.hpp"
 #include "diffusion/distilled_grid.hpp"
 #include "diffusion/guidance.hpp"
 #include "diffusion/inpaint.hpp"
+#include "diffusion/log_likelihood.hpp"
 #include "diffusion/loss_weight.hpp"
 #include "diffusion/objective.hpp"
 #include "diffusion/preconditioned.hpp"

@@ -19,6 +19,7 @@ void check_embedding(const record& file, report& result);
 void check_loss_weight(const record& file, report& result);
 void check_preconditioning(const record& file, report& result);
 void check_timestep_sampler(const record& file, report& result);
+void check_log_likelihood(const record& file, report& result);
 void check_random_numbers(const record& file, report& result);
 void check_sampler(const record& file, report& result);
 void check_noise_schedule_sigmas(const record& file, report& result);

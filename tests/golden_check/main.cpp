@@ -35,6 +35,7 @@ void check(const record& file, report& result) {
   if (family == "loss_weight") return check_loss_weight(file, result);
   if (family == "preconditioning") return check_preconditioning(file, result);
   if (family == "timestep_sampler") return check_timestep_sampler(file, result);
+  if (family == "log_likelihood") return check_log_likelihood(file, result);
   if (family == "rng") return check_random_numbers(file, result);
   if (family == "sampler") return check_sampler(file, result);
   if (family == "noise_schedule_sigmas") return check_noise_schedule_sigmas(file, result);

@@ -57,6 +57,8 @@ expect "a changed random word" 1 '^fail .*out\[0\]' "$(edited 's/6627e8d5/6627e8
 expect "a changed 64-bit random word" 1 '^fail .*raw\[0\]' "$(edited 's/"6706e62d/"6706e62c/' rng-numpy-philox.json)"
 expect "a changed feature" 1 '^fail .*mu1\[0\]' "$(edited 's/("features1":\[-0)\.2/\1.3/' fid-n150-120-d4.json)"
 expect "a changed kernel distance" 1 '^fail .*kid_unbiased' "$(edited 's/("kid_unbiased":1)\.1/\1.2/' fid-n150-120-d4.json)"
+expect "a changed likelihood" 1 '^fail .*log_likelihood' "$(edited 's/("log_likelihood":\[-1\.50)9/\18/' log-likelihood-mixture.json)"
+expect "a changed probe" 1 '^fail .*log_likelihood' "$(edited 's/("probe":\[)-1/\11/' log-likelihood-mixture.json)"
 expect "a changed inception score" 1 '^fail .*score' "$(edited 's/("score":2)\.5/\1.6/' inception-score-n40-c10.json)"
 expect "a changed normal" 1 '^fail .*randn_f32\.16\[0\]' \
        "$(edited 's/("16":\[-1\.125839)8/\19/' rng-torch-cpu-0.json)"

@@ -1,8 +1,7 @@
 #include "toy_predictor.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <utility>
 
 namespace golden {
 
@@ -96,9 +95,7 @@ void model_output_kind::convert(diffusion::noise_level level, diffusion::rows<co
   }
 }
 
-toy_predictor::toy_predictor(const record& predictor, model_output_kind model, learned_output learned,
-                             std::size_t size)
-    : model_(std::move(model)), learned_(learned) {
+support::gaussian_mixture read_mixture(const record& predictor, std::size_t size) {
   if (const std::string kind = predictor.text("kind"); kind != "gmm")
     throw unsupported("predictor kind \"" + kind + '"');
   const std::vector<double> weights = predictor.numbers("weights");
@@ -106,41 +103,24 @@ toy_predictor::toy_predictor(const record& predictor, model_output_kind model, l
   std::vector<std::vector<double>> means = predictor.matrix("means", weights.size(), size);
   predictor.refuse_unknown_keys();
   if (weights.empty()) predictor.fail("weights", "expected at least one");
+  support::gaussian_mixture data;
   for (std::size_t k = 0; k < weights.size(); ++k) {
     if (!(weights[k] > 0)) predictor.fail("weights", "expected positive numbers");
     if (!(stds[k] > 0)) predictor.fail("stds", "expected positive numbers");
-    components_.push_back({std::log(weights[k]), stds[k], std::move(means[k])});
+    data.components.push_back({weights[k], stds[k], std::move(means[k])});
   }
+  return data;
 }
+
+toy_predictor::toy_predictor(const record& predictor, model_output_kind model, learned_output learned,
+                             std::size_t size)
+    : data_(read_mixture(predictor, size)), model_(std::move(model)), learned_(learned) {}
 
 void toy_predictor::predict_row(std::span<const double> x, diffusion::noise_level level,
                                 std::span<double> out) const {
-  const auto [a, s] = level;
-  const auto variance = [&, a = a, s = s](const component& c) { return a * a * c.std * c.std + s * s; };
-  std::vector<double> responsibility;
-  double largest = -std::numeric_limits<double>::infinity();
-  for (const component& c : components_) {
-    const double v = variance(c);
-    double squares = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) squares += std::pow(x[i] - a * c.mean[i], 2);
-    const double size = static_cast<double>(x.size());
-    responsibility.push_back(c.log_weight - size / 2 * std::log(v) - squares / (2 * v));
-    largest = std::max(largest, responsibility.back());
-  }
-  double total = 0;
-  for (double& r : responsibility) total += r = std::exp(r - largest);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    double x0 = 0;
-    double epsilon = 0;
-    for (std::size_t k = 0; k < components_.size(); ++k) {
-      const component& c = components_[k];
-      const double r = responsibility[k] / total;
-      const double deviation = (x[i] - a * c.mean[i]) / variance(c);
-      x0 += r * (c.mean[i] + a * c.std * c.std * deviation);
-      epsilon += r * s * deviation;
-    }
-    out[i] = model_.value(level, x[i], x0, epsilon);
-  }
+  std::vector<double> x0(x.size()), epsilon(x.size());
+  data_.expect(x, level, x0, epsilon);
+  for (std::size_t i = 0; i < x.size(); ++i) out[i] = model_.value(level, x[i], x0[i], epsilon[i]);
   for (std::size_t i = x.size(); i < out.size(); ++i) out[i] = learned_value(learned_, x[i - x.size()]);
 }
 

@@ -7,6 +7,7 @@
 #include "diffusion/prediction.hpp"
 #include "diffusion/rows.hpp"
 #include "record.hpp"
+#include "support/gaussian_mixture.hpp"
 
 namespace golden {
 
@@ -43,7 +44,10 @@ class model_output_kind {
 /// Second half of a model's output, where it has one.
 enum class learned_output { none, value, log_value, log_range };
 
-/// The exact model for data ~ Σ_k w_k N(m_k, c_k² I): E[x_0 | x] and E[ε | x], so that a recorded run can be
+/// Reads data ~ Σ_k w_k N(m_k, c_k² I); `size` is that of a flattened sample.
+[[nodiscard]] support::gaussian_mixture read_mixture(const record& predictor, std::size_t size);
+
+/// The exact model for such data: E[x_0 | x] and E[ε | x], so that a recorded run can be
 /// repeated without a network.
 class toy_predictor {
  public:
@@ -56,14 +60,9 @@ class toy_predictor {
                   diffusion::rows<double> out) const;
 
  private:
-  struct component {
-    double log_weight, std;
-    std::vector<double> mean;
-  };
-
   void predict_row(std::span<const double> x, diffusion::noise_level level, std::span<double> out) const;
 
-  std::vector<component> components_;
+  support::gaussian_mixture data_;
   model_output_kind model_;
   learned_output learned_;
 };

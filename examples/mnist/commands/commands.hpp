@@ -32,6 +32,7 @@ void choose_if_given(CLI::App& command, action& chosen, Run run) {
 void add_train(CLI::App& app, console& to, action& chosen);
 void add_sample(CLI::App& app, console& to, action& chosen);
 void add_eval(CLI::App& app, console& to, action& chosen);
+void add_likelihood(CLI::App& app, console& to, action& chosen);
 void add_denoise(CLI::App& app, console& to, action& chosen);
 void add_interpolate(CLI::App& app, console& to, action& chosen);
 void add_inpaint(CLI::App& app, console& to, action& chosen);

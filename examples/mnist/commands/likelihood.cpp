@@ -1,0 +1,129 @@
+// `mnist likelihood`.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <numbers>
+#include <ostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ask_unet.hpp"
+#include "commands/commands.hpp"
+#include "commands/load_options.hpp"
+#include "commands/pictures.hpp"
+#include "diffusion/interop/odeint.hpp"
+#include "nn/parallel.hpp"
+#include "samplers.hpp"
+
+namespace mnist {
+namespace {
+
+struct likelihood_settings {
+  std::string weights = MNIST_DIR "/weights/mnist.safetensors";
+  load_options load;
+  picture_settings pictures{.count = 8};
+  std::size_t probes = 1;
+  double tolerance = 1e-3;
+  std::uint64_t seed = 1;
+  int threads = available_threads();
+};
+
+constexpr double grey_level = 1 / 127.5;  ///< distance of two shades where black is -1 and white 1
+
+/// An image of 8 bits as a draw of a density: each pixel anywhere among the values that round to its shade.
+void dequantize(std::uint64_t seed, std::uint64_t image, std::span<float> pixels) {
+  const diffusion::addressed_words words(seed, image, 0xffff'ffffu);  // no probe has this step
+  for (std::uint32_t i = 0; i < pixels.size(); ++i) {
+    const double u = (words[i / 4][i % 4] + 0.5) * 0x1p-32;
+    pixels[i] += static_cast<float>((u - 0.5) * grey_level);
+  }
+}
+
+/// Bits per dimension of an image of 8 bits whose dequantized pixels have this log-density: an upper bound in
+/// the mean (Theis et al. 2016).
+double bits(double nats) {
+  constexpr double pixels = image_pixels;
+  return -(nats / pixels + std::log(grey_level)) / std::numbers::ln2;
+}
+
+void run_likelihood(const likelihood_settings& s, const console& to) {
+  model m = load_model(s.weights, s.load);
+  m.net.set_threads(s.threads);
+  auto given = load_pictures(s.pictures, s.seed);
+  const auto schedule = detail::between_steps(m.process.make_schedule());
+  diffusion::log_likelihood_options options{
+      .divergence = diffusion::hutchinson{.probes = s.probes, .seed = s.seed},
+      .atol = s.tolerance,
+      .rtol = s.tolerance};
+
+  progress report(to);
+  std::vector<diffusion::log_likelihood_result> results;
+  double sum = 0, squares = 0;
+  for (std::size_t i = 0; i < given.count(); ++i) {
+    if (report.due()) {
+      char text[80];
+      std::snprintf(text, sizeof text, "image %zu/%zu, %.3f bits/dim so far", i + 1, given.count(),
+                    sum / static_cast<double>(i));
+      report.show(text);
+    }
+    const auto image = image_of(given.values, i);
+    dequantize(s.seed, i, image);
+    options.first_sample = i;
+    results.push_back(diffusion::log_likelihood(schedule, detail::listed_range(schedule),
+                                                ask_unet(m, nullptr), diffusion::rows<float>(image, 1),
+                                                options)[0]);
+    const double found = bits(results.back().log_likelihood);
+    sum += found;
+    squares += found * found;
+  }
+  const double seconds = report.seconds();
+  report.clear();
+
+  char text[120];
+  to.out << "   image  digit      nats  bits/dim  of probes  evaluations\n";
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto& r = results[i];
+    std::snprintf(text, sizeof text, "%8zu  %5s  %8.1f  %8.4f  %9.4f  %11zu\n", i,
+                  given.digits[i] ? std::to_string(*given.digits[i]).c_str() : "-", r.log_likelihood,
+                  bits(r.log_likelihood), r.standard_error / (image_pixels * std::numbers::ln2),
+                  r.evaluations);
+    to.out << text;
+  }
+  const double count = static_cast<double>(results.size());
+  const double mean = sum / count;
+  std::snprintf(text, sizeof text, "mean     %.4f bits/dim", mean);
+  to.out << text;
+  if (results.size() > 1) {
+    const double variance = (squares / count - mean * mean) / (count - 1);
+    std::snprintf(text, sizeof text, ", standard error %.4f", std::sqrt(std::max(variance, 0.0)));
+    to.out << text;
+  }
+  std::snprintf(text, sizeof text, "\nseconds  %.1f\n", seconds);
+  to.out << text << std::flush;
+}
+
+}  // namespace
+
+void add_likelihood(CLI::App& app, console& to, action& chosen) {
+  const auto s = std::make_shared<likelihood_settings>();
+  auto* likelihood =
+      app.add_subcommand("likelihood", "Bits that the network needs for images (probability flow)");
+  likelihood->add_option("--weights", s->weights, "Trained network");
+  add_picture_options(*likelihood, s->pictures);
+  likelihood->add_option("--probes", s->probes, "Probes of the divergence; from two on their error is known")
+      ->check(CLI::Range(1, 784));
+  likelihood->add_option("--tolerance", s->tolerance, "Of a step of the solver, in pixels and nats");
+  add_unsigned(*likelihood, "--seed", s->seed, "Seed of the choice of digits, the probes and the rounding");
+  add_threads(*likelihood, s->threads);
+  add_quiet(*likelihood, to);
+  add_network_options(*likelihood, s->load);
+  add_process_options(*likelihood, s->load);
+  choose_if_given(*likelihood, chosen, [s, &to] { run_likelihood(*s, to); });
+}
+
+}  // namespace mnist
