@@ -24,7 +24,10 @@ void run_denoise(const denoise_settings& s, const console& to) {
   require_writable(s.out);
   model m = load_model(s);
   const auto schedule = m.process.make_schedule();
-  const passage way{.t = time_of_noise(schedule, s.noise), .steps = s.steps, .eta = s.eta};
+  const passage way{.t = time_of_noise(schedule, s.noise),
+                    .steps = s.steps,
+                    .eta = s.eta,
+                    .first = first_time(schedule, m.process.noisy_data)};
   const auto given = load_pictures(s.pictures, s.seed);
   const std::size_t count = given.count();
   const auto classes = classes_of(s, m, count);
