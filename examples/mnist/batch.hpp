@@ -13,6 +13,7 @@
 
 #include "diffusion/ddpm.hpp"
 #include "diffusion/loss_weight.hpp"
+#include "diffusion/noisy_data.hpp"
 #include "diffusion/training_times.hpp"
 #include "io/idx.hpp"
 #include "process.hpp"
@@ -26,7 +27,8 @@ enum stream : std::uint32_t {
   noise_stream,
   time_stream,
   order_stream,
-  dropout_stream,  ///< and those behind it: one for each layer
+  dropout_stream,             ///< and those behind it: one for each layer
+  data_stream = 0xffff'ffff,  ///< noise of the data, its sample the image's number
 };
 
 /// The order of the images in an epoch, a permutation of 0 ... count - 1 (Fisher and Yates).
@@ -37,7 +39,8 @@ enum stream : std::uint32_t {
   std::iota(order.begin(), order.end(), std::size_t{0});
   for (std::size_t i = count; i > 1; --i) {
     const std::uint32_t word = words[static_cast<std::uint32_t>(i)][0];
-    std::swap(order[i - 1], order[static_cast<std::size_t>(diffusion::unit_uniform(word) * static_cast<double>(i))]);
+    std::swap(order[i - 1],
+              order[static_cast<std::size_t>(diffusion::unit_uniform(word) * static_cast<double>(i))]);
   }
   return order;
 }
@@ -50,6 +53,8 @@ struct batch_options {
   double drop_labels = 0;  ///< share of images whose label becomes `null_label`
   int null_label = 10;
   double min_snr_gamma = 0;  ///< limit of the min-SNR weights; 0: no weights
+  double noisy_data = 0;     ///< deviation of the noise that every image has, the same whenever it is shown
+  bool naive = false;        ///< train as if the noise were part of the images
 };
 
 /// Draws batches: images in a new order every epoch, noised to random times.
@@ -66,7 +71,8 @@ class batch_source {
     levels_.resize(size);
     times_.resize(size);
     labels_.resize(size);
-    if (options.min_snr_gamma > 0) weights_.resize(size);
+    if (options.min_snr_gamma > 0 || recorrupts()) weights_.resize(size);
+    first_time_ = recorrupts() ? first_time(schedule_, options.noisy_data) : 1;
   }
 
   [[nodiscard]] const labelled_images& data() const { return data_; }
@@ -94,32 +100,51 @@ class batch_source {
     }
     const diffusion::rows<float> x0(x0_, options_.size), eps(eps_, options_.size), x_t(x_t_, options_.size),
         target(target_, options_.size);
+    const int times = schedule_.steps() - first_time_ + 1;
+    const diffusion::philox_normal noise{options_.seed};
     for (std::size_t i = 0; i < options_.size; ++i) {
       const std::size_t image = order_[step % per_epoch() * options_.size + i];
       const auto words = diffusion::addressed_words(options_.seed, first_sample + i, detail::time_stream)[0];
       const double u = diffusion::stratified(diffusion::unit_uniform(words[0]), i, options_.size);
-      const int t = diffusion::uniform_time(u, schedule_.steps());
+      const int t = first_time_ - 1 + diffusion::uniform_time(u, times);
       levels_[i] = schedule_.level(t);
       if (!weights_.empty())
-        weights_[i] = diffusion::output_weight(
-            kind_, levels_[i], diffusion::min_snr_weights(levels_[i], options_.min_snr_gamma));
+        weights_[i] =
+            options_.min_snr_gamma > 0
+                ? diffusion::output_weight(kind_, levels_[i],
+                                           diffusion::min_snr_weights(levels_[i], options_.min_snr_gamma))
+                : 1;
+      if (recorrupts()) weights_[i] *= diffusion::recorrupt(levels_[i], options_.noisy_data).weight;
       times_[i] = static_cast<float>(t - 1);
-      labels_[i] =
-          diffusion::unit_uniform(words[1]) < options_.drop_labels ? options_.null_label : data_.labels[image];
+      labels_[i] = diffusion::unit_uniform(words[1]) < options_.drop_labels ? options_.null_label
+                                                                            : data_.labels[image];
       const auto pixels = std::span(data_.images.pixels).subspan(image * x0.row_size(), x0.row_size());
       std::transform(pixels.begin(), pixels.end(), x0[i].begin(),
                      [](std::uint8_t p) { return static_cast<float>(p) / 127.5f - 1; });
+      if (options_.noisy_data > 0) {
+        noise(image, detail::data_stream, eps[i]);
+        diffusion::linear_combination(1, x0[i], options_.noisy_data, eps[i], x0[i]);
+      }
     }
-    const diffusion::philox_normal noise{options_.seed};
-    diffusion::q_sample(levels_, x0, noise, detail::noise_stream, first_sample, eps, x_t);
-    diffusion::training_target(kind_, levels_, x0, eps, target);
+    if (recorrupts()) {
+      diffusion::draw_noise(noise, detail::noise_stream, first_sample, eps);
+      diffusion::recorrupt(levels_, options_.noisy_data, x0, eps, x_t, eps);
+      diffusion::noise2noise_target(kind_, levels_, x_t, eps, target);
+    } else {
+      diffusion::q_sample(levels_, x0, noise, detail::noise_stream, first_sample, eps, x_t);
+      diffusion::training_target(kind_, levels_, x0, eps, target);
+    }
   }
 
  private:
+  /// Whether the loss is one for noisy data.
+  [[nodiscard]] bool recorrupts() const { return options_.noisy_data > 0 && !options_.naive; }
+
   labelled_images data_;
   vp_schedule schedule_;
   diffusion::prediction kind_;
   batch_options options_;
+  int first_time_ = 1;
   std::vector<std::size_t> order_;
   std::uint64_t epoch_ = 0, first_sample_ = 0;
   std::vector<diffusion::noise_level> levels_;

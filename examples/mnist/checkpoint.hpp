@@ -126,7 +126,8 @@ struct load_options {
   std::optional<int> groups{}, heads{};  ///< 8 and 1 if neither the file nor the caller says
   std::optional<int> image{};            ///< edge of the images, whatever the metadata say
   std::optional<std::string> schedule{}, prediction{};
-  std::optional<int> train_steps{};  ///< 1000 where the file has no `diffusion`
+  std::optional<int> train_steps{};    ///< 1000 where the file has no `diffusion`
+  std::optional<double> noisy_data{};  ///< 0 where the file does not say
 };
 
 namespace detail {
@@ -172,6 +173,7 @@ inline process_config load_process(const safetensors_file& file, const load_opti
   complete(json, "schedule", options.schedule);
   complete(json, "prediction", options.prediction);
   complete(json, "steps", options.train_steps);
+  complete(json, "noisy_data", options.noisy_data);
   std::string missing;
   const auto require = [&](const char* key, const std::string& option) {
     if (!json.contains(key)) missing += (missing.empty() ? "" : " and ") + option;

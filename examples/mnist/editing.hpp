@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -35,10 +36,19 @@ namespace mnist {
 /// Where a run between data and the noise of time t goes and how.
 struct passage {
   int t = 1;       ///< in 1 ... T
-  int steps = 50;  ///< at most; there are no more than t
+  int steps = 50;  ///< at most; there are no more than times
   double eta = 0;  ///< of ddim, towards the data
+  int first = 1;   ///< the smallest time that the network knows
 
-  [[nodiscard]] diffusion::time_grid grid() const { return diffusion::trailing_grid(t, std::min(steps, t)); }
+  /// Throws std::invalid_argument unless first <= t.
+  [[nodiscard]] diffusion::time_grid grid() const {
+    if (t < first)
+      throw std::invalid_argument("time = " + std::to_string(t) + ", must be at least " +
+                                  std::to_string(first) +
+                                  ": the network learnt from noisy images and knows no level below");
+    const int times = t - first + 1;
+    return from_first(first, diffusion::trailing_grid(times, std::min(steps, times)));
+  }
 };
 
 struct ignore_run {

@@ -25,8 +25,8 @@ diffusion::run_plan plan_for(const process_config& process, const generate_optio
   const auto trained = process.make_schedule();
   process_config along = process;
   if (!options.schedule.empty()) along.schedule = options.schedule;
-  const auto path =
-      make_path(trained, along.make_schedule(), along == process, options.spacing, options.steps);
+  const auto path = make_path(trained, along.make_schedule(), along == process, process.noisy_data,
+                              options.spacing, options.steps);
   return plan_of(options.sampler, path, trained, {options.eta, options.order, options.churn});
 }
 

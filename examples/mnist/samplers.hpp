@@ -138,13 +138,22 @@ inline constexpr double largest_listed_sigma = 164.02190729990174;
 
 namespace detail {
 
-/// The points of a grid of whole times, clean data at the end included.
-inline std::vector<diffusion::path_point> at_times(const vp_schedule& schedule,
-                                                   const diffusion::time_grid& grid) {
+/// The times of a schedule that a run may use: first ... T.
+struct times {
+  const vp_schedule& schedule;
+  int first = 1;
+
+  [[nodiscard]] int count() const { return schedule.steps() - first + 1; }
+};
+
+/// The points of a grid over so many whole times, clean data at the end included.
+inline std::vector<diffusion::path_point> at_times(const times& of, const diffusion::time_grid& grid) {
   std::vector<diffusion::path_point> points;
-  for (const auto& step : grid) points.push_back({static_cast<double>(step.from), schedule.level(step.from)});
-  const int end = grid[grid.size() - 1].to;
-  points.push_back({static_cast<double>(end), schedule.level(end)});
+  const auto level = [&](int t) { return of.schedule.level(t); };
+  const auto raised = from_first(of.first, grid);
+  for (const auto& step : raised) points.push_back({static_cast<double>(step.from), level(step.from)});
+  const int end = raised[raised.size() - 1].to;
+  points.push_back({static_cast<double>(end), level(end)});
   return points;
 }
 
@@ -153,21 +162,21 @@ inline diffusion::continuous_schedule between_steps(const vp_schedule& schedule)
   return diffusion::continuous(schedule, diffusion::interpolation::log_sigma, 0x1p-24);
 }
 
-/// σ/α from the first time of a schedule to its last one, or to where all is noise.
-inline diffusion::sigma_range listed_range(const diffusion::continuous_schedule& schedule) {
-  const double min = diffusion::noise_to_signal(schedule.level(1));
+/// σ/α from the first time of a run to the last of its schedule, or to where all is noise.
+inline diffusion::sigma_range listed_range(const diffusion::continuous_schedule& schedule, int first) {
+  const double min = diffusion::noise_to_signal(schedule.level(first));
   const double max = diffusion::noise_to_signal(schedule.level(schedule.steps()));
   return {min, std::max(min, std::min(max, largest_listed_sigma))};
 }
 
-/// The points where σ/α is that of a list over the schedule's range, then clean data.
+/// The points where σ/α is that of a list over the range of the times, then clean data.
 template <class List>
-std::vector<diffusion::path_point> at_sigmas(const vp_schedule& schedule, int n, List list) {
-  if (n < 1 || n > schedule.steps())
+std::vector<diffusion::path_point> at_sigmas(const times& of, int n, List list) {
+  if (n < 1 || n > of.count())
     throw std::invalid_argument("steps = " + std::to_string(n) + ", allowed: [1, " +
-                                std::to_string(schedule.steps()) + "]");
-  const auto find = between_steps(schedule);
-  const std::vector<double> sigmas = list(n, listed_range(find));
+                                std::to_string(of.count()) + "]");
+  const auto find = between_steps(of.schedule);
+  const std::vector<double> sigmas = list(n, listed_range(find, of.first));
   std::vector<diffusion::path_point> points;
   for (const double sigma : sigmas) {
     points.push_back(find.find(sigma));
@@ -179,54 +188,58 @@ std::vector<diffusion::path_point> at_sigmas(const vp_schedule& schedule, int n,
   return points;
 }
 
-using points_of = std::vector<diffusion::path_point> (*)(const vp_schedule& schedule, int n);
+using points_of = std::vector<diffusion::path_point> (*)(const times& of, int n);
 
 }  // namespace detail
 
 /// How the n times of a run are chosen from 1 ... T: whole times, then lists of σ/α.
 inline constexpr std::pair<std::string_view, detail::points_of> spacings[]{
-    {"trailing",
-     [](const vp_schedule& s, int n) { return detail::at_times(s, diffusion::trailing_grid(s.steps(), n)); }},
-    {"linspace",
-     [](const vp_schedule& s, int n) { return detail::at_times(s, diffusion::linspace_grid(s.steps(), n)); }},
-    {"leading",
-     [](const vp_schedule& s, int n) { return detail::at_times(s, diffusion::leading_grid(s.steps(), n)); }},
-    {"open_linspace", [](const vp_schedule& s,
-                         int n) { return detail::at_times(s, diffusion::open_linspace_grid(s.steps(), n)); }},
+    {"trailing", [](const detail::times& of,
+                    int n) { return detail::at_times(of, diffusion::trailing_grid(of.count(), n)); }},
+    {"linspace", [](const detail::times& of,
+                    int n) { return detail::at_times(of, diffusion::linspace_grid(of.count(), n)); }},
+    {"leading", [](const detail::times& of,
+                   int n) { return detail::at_times(of, diffusion::leading_grid(of.count(), n)); }},
+    {"open_linspace",
+     [](const detail::times& of, int n) {
+       return detail::at_times(of, diffusion::open_linspace_grid(of.count(), n));
+     }},
     {"karras",
-     [](const vp_schedule& s, int n) {
-       return detail::at_sigmas(s, n, [](int m, auto range) { return diffusion::karras_sigmas(m, range); });
+     [](const detail::times& of, int n) {
+       return detail::at_sigmas(of, n, [](int m, auto range) { return diffusion::karras_sigmas(m, range); });
      }},
     {"exponential",
-     [](const vp_schedule& s, int n) {
-       return detail::at_sigmas(s, n,
+     [](const detail::times& of, int n) {
+       return detail::at_sigmas(of, n,
                                 [](int m, auto range) { return diffusion::exponential_sigmas(m, range); });
      }},
     {"beta",
-     [](const vp_schedule& s, int n) {
-       return detail::at_sigmas(s, n, [](int m, auto range) { return diffusion::beta_sigmas(m, range); });
+     [](const detail::times& of, int n) {
+       return detail::at_sigmas(of, n, [](int m, auto range) { return diffusion::beta_sigmas(m, range); });
      }},
     {"kl_optimal",
-     [](const vp_schedule& s, int n) {
-       return detail::at_sigmas(s, n,
+     [](const detail::times& of, int n) {
+       return detail::at_sigmas(of, n,
                                 [](int m, auto range) { return diffusion::kl_optimal_sigmas(m, range); });
      }},
     {"edm_vp",
-     [](const vp_schedule& s, int n) {
-       return detail::at_sigmas(s, n, [](int m, auto range) { return diffusion::edm_vp_sigmas(m, range); });
+     [](const detail::times& of, int n) {
+       return detail::at_sigmas(of, n, [](int m, auto range) { return diffusion::edm_vp_sigmas(m, range); });
      }},
     {"edm_iddpm",
-     [](const vp_schedule& s, int n) {
-       return detail::at_sigmas(s, n,
+     [](const detail::times& of, int n) {
+       return detail::at_sigmas(of, n,
                                 [](int m, auto range) { return diffusion::edm_iddpm_sigmas(m, range); });
      }},
 };
 
 /// The points of a run of n steps along a schedule, for a network that was trained on another: it is told the
-/// time of its own schedule that has the same σ/α, the first or the last one where there is none.
+/// time of its own schedule that has the same σ/α, the first or the last one where there is none. All levels
+/// but clean data are above the noise of the data that it was trained on.
 [[nodiscard]] inline diffusion::run_path make_path(const vp_schedule& trained, const vp_schedule& along,
-                                                   bool same, std::string_view spacing, int n) {
-  auto points = by_name("spacing", spacing, spacings)(along, n);
+                                                   bool same, double noisy_data, std::string_view spacing,
+                                                   int n) {
+  auto points = by_name("spacing", spacing, spacings)({along, first_time(along, noisy_data)}, n);
   const auto find = detail::between_steps(trained);
   if (!same)
     for (auto& point : points) point.t = find.find(diffusion::noise_to_signal(point.level)).t;

@@ -37,6 +37,12 @@ enum class lr_decay { cosine, none };
 inline constexpr std::array<std::pair<std::string_view, lr_decay>, 2> lr_decays{
     {{"cosine", lr_decay::cosine}, {"none", lr_decay::none}}};
 
+/// What is learnt from noisy images: the clean ones behind them (Ambient Tweedie, Daras et al. 2024), or the
+/// images as they are.
+enum class noisy_objective { ambient, naive };
+inline constexpr std::array<std::pair<std::string_view, noisy_objective>, 2> noisy_objectives{
+    {{"ambient", noisy_objective::ambient}, {"naive", noisy_objective::naive}}};
+
 struct training_options {
   int epochs = 8;
   std::int64_t images = 0;  ///< show so many images in all, rounded up to whole steps; 0: `epochs` decides
@@ -52,7 +58,8 @@ struct training_options {
   double min_snr_gamma = 5;
   double drop_labels = 0.1;  ///< share of images that are shown without their label
   std::uint64_t seed = 1;
-  std::size_t limit = 0;  ///< use the first so many images only; 0: all
+  std::size_t limit = 0;                    ///< use the first so many images only; 0: all
+  std::string noisy_objective = "ambient";  ///< of images with noise, process.noisy_data
   process_config process;
   unet_config network;
 
@@ -79,6 +86,7 @@ struct training_options {
     require(min_snr_gamma > 0 && std::isfinite(min_snr_gamma), "min-snr-gamma", min_snr_gamma,
             "positive and finite");
     require(drop_labels >= 0 && drop_labels <= 1, "drop-labels", drop_labels, "in [0, 1]");
+    (void)by_name("noisy-objective", noisy_objective, noisy_objectives);
     (void)process.make_schedule();
     network.validate();
     require(network.image == 28, "image", network.image, "28");
@@ -87,7 +95,7 @@ struct training_options {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(training_options, epochs, images, batch, lr, warmup, decay, weight_decay,
                                    clip, ema, dropout, weighting, min_snr_gamma, drop_labels, seed, limit,
-                                   process, network)
+                                   noisy_objective, process, network)
 
 /// Learning rate of step 0 <= step < total as a share of its peak: linear warm-up, then the decay.
 [[nodiscard]] inline double learning_rate_factor(std::int64_t step, std::int64_t total, std::int64_t warmup,
@@ -117,7 +125,9 @@ class trainer {
   [[nodiscard]] static trainer resume(const std::filesystem::path& path, labelled_images data) {
     const auto file = read_safetensors(path);
     try {
-      const auto options = get_metadata(file, "training").get<training_options>();
+      auto training = get_metadata(file, "training");
+      training.emplace("noisy_objective", "ambient");  // older checkpoints do not have it
+      const auto options = training.get<training_options>();
       options.validate();
       trainer run(options, std::move(data), get_network(file, "values/", options.network));
       const auto& layout = run.net_.layout();
@@ -209,7 +219,9 @@ class trainer {
 
   /// Writes the average of the parameters as a model, in F16 if `half`.
   void save_average(const std::filesystem::path& path, bool half = false) const {
-    save_model(path, options_.network, net_.layout(), average_.shadow, options_.process, half);
+    process_config process = options_.process;
+    if (naive(options_)) process.noisy_data = 0;  // it was shown all levels
+    save_model(path, options_.network, net_.layout(), average_.shadow, process, half);
   }
 
  private:
@@ -222,12 +234,18 @@ class trainer {
                   .null_label = options.network.classes,
                   .min_snr_gamma = by_name("weighting", options.weighting, weightings) == weighting::min_snr
                                        ? options.min_snr_gamma
-                                       : 0}),
+                                       : 0,
+                  .noisy_data = options.process.noisy_data,
+                  .naive = naive(options)}),
         net_(std::move(net)),
         average_(net_.values(), options.ema),
         adam_(net_.values().size(), {.lr = options.lr, .weight_decay = options.weight_decay}),
         gradient_(net_.values().size()),
         history_(total_steps()) {}
+
+  [[nodiscard]] static bool naive(const training_options& options) {
+    return by_name("noisy-objective", options.noisy_objective, noisy_objectives) == noisy_objective::naive;
+  }
 
   /// The first `limit` images; 0 means all.
   static labelled_images first(labelled_images data, std::size_t limit) {

@@ -28,8 +28,14 @@ void run_denoise(const denoise_settings& s, const console& to) {
   model m = load_model(s);
   const auto schedule = m.process.make_schedule();
   const auto find = detail::between_steps(schedule);
+  const int known = first_time(schedule, m.process.noisy_data);
   const double added = s.noise.value_or(1);
-  (void)time_of_noise(schedule, added);
+  const auto way_from = [&](int t) {
+    const passage way{.t = t, .steps = s.steps, .eta = s.eta, .first = known};
+    (void)way.grid();  // refuses a time that the network does not know
+    return way;
+  };
+  (void)way_from(time_of_noise(schedule, added));
   const auto given = load_pictures(s.pictures, s.seed);
   const std::size_t count = given.count();
   const auto classes = classes_of(s, m, count);
@@ -53,7 +59,8 @@ void run_denoise(const denoise_settings& s, const console& to) {
       if (report.due()) report.show("noise of image " + std::to_string(i + 1) + "/" + std::to_string(count));
       // The network is asked about three states at once: as many labels.
       const std::vector<int> label(classes.empty() ? 0 : 3, classes.empty() ? 0 : classes[i]);
-      noise.push_back(diffusion::estimate_noise_level(find, detail::listed_range(find), ask_unet(m, label),
+      noise.push_back(diffusion::estimate_noise_level(find, detail::listed_range(find, known),
+                                                      ask_unet(m, label),
                                                       diffusion::rows<float>(image_of(noisy, i), 1))[0]);
     }
     times.push_back(time_of_noise(schedule, noise[i]));
@@ -74,7 +81,7 @@ void run_denoise(const denoise_settings& s, const console& to) {
     std::transform(images(noisy).data().begin(), images(noisy).data().end(), images(x).data().begin(),
                    [=](float value) { return static_cast<float>(level.alpha * value); });
     decode(
-        schedule, {.t = times[first], .steps = s.steps, .eta = s.eta}, network, s.seed, images(x),
+        schedule, way_from(times[first]), network, s.seed, images(x),
         [&](const auto& run) { show_step(report, run.stage_index() + 1, run.stages()); }, first);
   }
   report.clear();

@@ -128,6 +128,7 @@ std::string elbo_variances() { return names_of(variances); }
 
 void run_elbo(model& m, const labelled_images& images, const elbo_settings& s, std::uint64_t seed,
               const console& to) {
+  m.process.require_clean_data();
   require_writable(s.plot);
   const std::size_t count = images.images.count;
   const std::size_t area = images.images.rows * images.images.cols;

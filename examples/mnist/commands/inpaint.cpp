@@ -51,8 +51,9 @@ void run_inpaint(const inpaint_settings& s, const console& to) {
   diffusion::draw_noise(noise, 0, 0, state);
   const diffusion::repaint<diffusion::ddim> method{
       .sampler = {.eta = s.eta}, .jump_length = s.jump_length, .jump_n_sample = s.jump_n_sample};
-  const auto plan =
-      diffusion::make_plan(schedule, diffusion::trailing_grid(schedule.steps(), s.steps), method);
+  const int first = first_time(schedule, m.process.noisy_data);
+  const auto steps = from_first(first, diffusion::trailing_grid(schedule.steps() - first + 1, s.steps));
+  const auto plan = diffusion::make_plan(schedule, steps, method);
   const auto asked = static_cast<std::size_t>(
       std::count_if(plan.stages.begin(), plan.stages.end(), [](const auto& stage) { return stage.asks; }));
 

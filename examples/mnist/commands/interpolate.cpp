@@ -35,9 +35,9 @@ void run_interpolate(interpolate_settings s, const console& to) {
   const auto mix = by_name("mix", s.mix, mixings);
   model m = load_model(s);
   const auto schedule = m.process.make_schedule();
-  const int last = schedule.steps();
+  const int last = schedule.steps(), first = first_time(schedule, m.process.noisy_data);
   if (s.times.empty())
-    for (int k = 1; k < 8; ++k) s.times.push_back(std::max(1, k * last / 8));
+    for (int k = 1; k < 8; ++k) s.times.push_back(first + std::max(0, k * (last - first + 1) / 8 - 1));
   for (const int t : s.times) (void)schedule.level(t);
   if (const auto t = std::min_element(s.times.begin(), s.times.end()); *t < 1)
     throw std::invalid_argument("time = " + std::to_string(*t) + ", must be in 1.." + std::to_string(last));
@@ -55,7 +55,7 @@ void run_interpolate(interpolate_settings s, const console& to) {
         report.show("row " + std::to_string(row + 1) + "/" + std::to_string(s.times.size()) + ", step " +
                     std::to_string(run.stage_index() + 1) + "/" + std::to_string(run.stages()));
     };
-    const passage way{.t = s.times[row], .steps = s.steps, .eta = s.eta};
+    const passage way{.t = s.times[row], .steps = s.steps, .eta = s.eta, .first = first};
     std::vector<float> ends = sources.values;
     if (how == encoding::ddim) {
       encode(schedule, way, ask_unet(m, classes), diffusion::rows<float>(ends, 2), show);

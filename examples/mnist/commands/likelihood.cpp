@@ -1,12 +1,10 @@
 // `mnist likelihood`.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
-#include <numbers>
 #include <ostream>
 #include <span>
 #include <string>
@@ -16,7 +14,10 @@
 #include "commands/commands.hpp"
 #include "commands/load_options.hpp"
 #include "commands/pictures.hpp"
+#include "diffusion/elbo.hpp"
 #include "diffusion/interop/odeint.hpp"
+#include "diffusion/running_mean.hpp"
+#include "diffusion/training_times.hpp"
 #include "nn/parallel.hpp"
 #include "samplers.hpp"
 
@@ -33,26 +34,25 @@ struct likelihood_settings {
   int threads = available_threads();
 };
 
-constexpr double grey_level = 1 / 127.5;  ///< distance of two shades where black is -1 and white 1
+/// Distance of two shades where black is -1 and white 1.
+constexpr double grey_level = diffusion::discretized_gaussian::bin_width;
 
 /// An image of 8 bits as a draw of a density: each pixel anywhere among the values that round to its shade.
 void dequantize(std::uint64_t seed, std::uint64_t image, std::span<float> pixels) {
   const diffusion::addressed_words words(seed, image, 0xffff'ffffu);  // no probe has this step
   for (std::uint32_t i = 0; i < pixels.size(); ++i) {
-    const double u = (words[i / 4][i % 4] + 0.5) * 0x1p-32;
+    const double u = diffusion::unit_uniform(words[i / 4][i % 4]);
     pixels[i] += static_cast<float>((u - 0.5) * grey_level);
   }
 }
 
 /// Bits per dimension of an image of 8 bits whose dequantized pixels have this log-density: an upper bound in
 /// the mean (Theis et al. 2016).
-double bits(double nats) {
-  constexpr double pixels = image_pixels;
-  return -(nats / pixels + std::log(grey_level)) / std::numbers::ln2;
-}
+double bits(double nats) { return diffusion::bits_per_dimension(-nats, image_pixels, grey_level); }
 
 void run_likelihood(const likelihood_settings& s, const console& to) {
   model m = load_model(s.weights, s.load);
+  m.process.require_clean_data();
   m.net.set_threads(s.threads);
   auto given = load_pictures(s.pictures, s.seed);
   const auto schedule = detail::between_steps(m.process.make_schedule());
@@ -63,23 +63,21 @@ void run_likelihood(const likelihood_settings& s, const console& to) {
 
   progress report(to);
   std::vector<diffusion::log_likelihood_result> results;
-  double sum = 0, squares = 0;
+  diffusion::running_mean mean;
   for (std::size_t i = 0; i < given.count(); ++i) {
     if (report.due()) {
       char text[80];
       std::snprintf(text, sizeof text, "image %zu/%zu, %.3f bits/dim so far", i + 1, given.count(),
-                    sum / static_cast<double>(i));
+                    mean.mean());
       report.show(text);
     }
     const auto image = image_of(given.values, i);
     dequantize(s.seed, i, image);
     options.first_sample = i;
-    results.push_back(diffusion::log_likelihood(schedule, detail::listed_range(schedule),
+    results.push_back(diffusion::log_likelihood(schedule, detail::listed_range(schedule, 1),
                                                 ask_unet(m, nullptr), diffusion::rows<float>(image, 1),
                                                 options)[0]);
-    const double found = bits(results.back().log_likelihood);
-    sum += found;
-    squares += found * found;
+    mean.add(bits(results.back().log_likelihood));
   }
   const double seconds = report.seconds();
   report.clear();
@@ -90,17 +88,14 @@ void run_likelihood(const likelihood_settings& s, const console& to) {
     const auto& r = results[i];
     std::snprintf(text, sizeof text, "%8zu  %5s  %8.1f  %8.4f  %9.4f  %11zu\n", i,
                   given.digits[i] ? std::to_string(*given.digits[i]).c_str() : "-", r.log_likelihood,
-                  bits(r.log_likelihood), r.standard_error / (image_pixels * std::numbers::ln2),
+                  bits(r.log_likelihood), diffusion::bits_per_dimension(r.standard_error, image_pixels),
                   r.evaluations);
     to.out << text;
   }
-  const double count = static_cast<double>(results.size());
-  const double mean = sum / count;
-  std::snprintf(text, sizeof text, "mean     %.4f bits/dim", mean);
+  std::snprintf(text, sizeof text, "mean     %.4f bits/dim", mean.mean());
   to.out << text;
-  if (results.size() > 1) {
-    const double variance = (squares / count - mean * mean) / (count - 1);
-    std::snprintf(text, sizeof text, ", standard error %.4f", std::sqrt(std::max(variance, 0.0)));
+  if (mean.count() > 1) {
+    std::snprintf(text, sizeof text, ", standard error %.4f", mean.standard_error());
     to.out << text;
   }
   std::snprintf(text, sizeof text, "\nseconds  %.1f\n", seconds);

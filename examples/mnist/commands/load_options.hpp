@@ -28,6 +28,11 @@ inline void add_process_options(CLI::App& app, load_options& o) {
   app.add_option("--train-steps", o.train_steps, "Number T of noise levels")
       ->default_str("1000")
       ->group(load_group);
+  app.add_option("--noisy-data", o.noisy_data,
+                 "Noise of the images of the training: sigma/alpha where the noise of a run ends, with x0 "
+                 "predicted from there as its last step")
+      ->default_str("0")
+      ->group(load_group);
 }
 
 }  // namespace mnist

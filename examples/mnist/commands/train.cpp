@@ -85,6 +85,13 @@ void add_options(CLI::App* train, train_settings& s) {
   option("--schedule", o.process.schedule, "Noise schedule: " + names_of(schedules));
   option("--prediction", o.process.prediction, "What the network predicts: " + names_of(predictions));
   option("--steps", o.process.steps, "Number T of noise levels");
+  auto* noisy =
+      option("--noisy-data", o.process.noisy_data,
+             "Learn from noisy images only: standard deviation of their noise where black is -1 and "
+             "white 1");
+  auto* objective = option(
+      "--noisy-objective", o.noisy_objective,
+      "What to learn from them: " + names_of(noisy_objectives) + ", the clean images or the noisy ones");
   option("--base", o.network.base, "Network: channels of the first layer");
   option("--mults", o.network.mults, "Network: widths of the levels in units of --base")->delimiter(',');
   option("--nres", o.network.nres, "Network: residual blocks of a level");
@@ -96,11 +103,13 @@ void add_options(CLI::App* train, train_settings& s) {
   option("--skips", o.network.skips, "Network: skip connections, res or ddpm");
   flag("--no-mid-attn", s.no_middle_attention, "Network: no attention in the middle");
   flag("--unconditional", s.unconditional, "Do not show labels to the network");
-  train->parse_complete_callback([resume, fresh, gamma, &o] {
+  train->parse_complete_callback([resume, fresh, gamma, noisy, objective, &o] {
     for (const CLI::Option* given : fresh)
       if (resume->count() > 0 && given->count() > 0) throw CLI::ExcludesError("--resume", given->get_name());
     if (gamma->count() > 0 && o.weighting != "min-snr")
       throw std::invalid_argument("min-snr-gamma is an option of the weighting min-snr alone");
+    if (objective->count() > 0 && noisy->count() == 0)
+      throw std::invalid_argument("noisy-objective is an option of --noisy-data alone");
   });
 }
 
