@@ -389,7 +389,7 @@ TEST_CASE("wrong options and files give one line and status 2", "[mnist][program
       {{"sample", "--strip", nowhere}, "cannot write " + nowhere},
       {{"eval", "--classifier", shop.weights}, shop.weights + ": no tensor \"conv1.weight\""},
       {{"eval", "--data", nowhere}, nowhere + "/train-images-idx3-ubyte.gz: not found"},
-      {{"eval", "--n", "1"}, "n = 1, allowed: 2 up to what"},
+      {{"eval", "--n", "1"}, "n = 1, allowed: 20 up to what"},
       {{"eval", "--n", "4", "--csv", nowhere}, "cannot write " + nowhere},
       {{"eval", "--n", "4", "--csv", broken}, broken + ": has other columns"},
   };

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iomanip>
 #include <memory>
 #include <optional>
@@ -21,10 +22,12 @@
 #include "commands/commands.hpp"
 #include "commands/draw.hpp"
 #include "commands/elbo.hpp"
+#include "feature_scores.hpp"
 #include "frechet.hpp"
 #include "io/idx.hpp"
 #include "io/png.hpp"
 #include "lenet.hpp"
+#include "neighbour_scores.hpp"
 
 namespace mnist {
 namespace {
@@ -38,7 +41,7 @@ struct eval_settings : draw_settings {
 };
 
 /// Real digits in random order, always the same ones: of the classes that `labels` names, or `count` of any
-/// where it is empty. There must be enough of each.
+/// where it is empty; all that there are where that is fewer.
 labelled_images pick(const labelled_images& all, std::span<const int> labels, std::size_t count) {
   constexpr std::uint64_t seed = 1;
   const std::size_t area = all.images.rows * all.images.cols;
@@ -65,6 +68,9 @@ labelled_images pick(const labelled_images& all, std::span<const int> labels, st
 /// All scores of a set of digits.
 struct scores {
   double fid_test, fid_train;
+  kid_estimate kid;
+  precision_recall neighbours;
+  density_coverage balls;
   double confidence, confident;
   double agreement = 0;  ///< with the labels; 0 where there are none
   std::array<int, 10> histogram{};
@@ -73,15 +79,25 @@ struct scores {
 /// What digits are compared with.
 struct references {
   feature_statistics test, train;
+  Eigen::MatrixXd features;  ///< of images of the test set
 };
+
+/// The kernel distance of ten blocks.
+kid_estimate kid_of(const Eigen::MatrixXd& features, const Eigen::MatrixXd& to) {
+  return kid_in_blocks(features, to, std::min(features.rows(), to.rows()) / 10);
+}
 
 template <class Labels>
 scores score_digits(const lenet::output& found, const Labels& labels, const references& to) {
   feature_statistics statistics;
   statistics.add(found.features);
   const auto digits = score(found.logits);
+  const Eigen::MatrixXd features = found.features.cast<double>();
   scores result{.fid_test = frechet_distance(statistics, to.test),
                 .fid_train = frechet_distance(statistics, to.train),
+                .kid = kid_of(features, to.features),
+                .neighbours = precision_and_recall(to.features, features),
+                .balls = density_and_coverage(to.features, features),
                 .confidence = digits.mean_confidence,
                 .confident = digits.share_confident};
   for (const int digit : digits.predicted) ++result.histogram[static_cast<std::size_t>(digit)];
@@ -123,17 +139,26 @@ std::string csv_field(const std::string& text) {
 }
 
 const std::string csv_columns =
-    "weights,digits,settings,seed,evaluations,fid_test,fid_train,mean_confidence,above_0.9,"
-    "label_agreement,real_fid_test,real_fid_train,seconds";
+    "weights,digits,settings,seed,evaluations,fid_test,fid_train,kid,kid_error,precision,recall,"
+    "density,coverage,mean_confidence,above_0.9,label_agreement,real_fid_test,real_fid_train,real_kid,"
+    "real_kid_error,real_precision,real_recall,real_density,real_coverage,seconds";
 
 std::string csv_line(const eval_settings& s, std::size_t looks, const scores& drawn, const scores& real,
                      double seconds) {
   std::ostringstream line;
   line << std::setprecision(8) << csv_field(s.weights) << ',' << s.count << ','
        << csv_field(describe(s.options)) << ',' << s.options.seed << ',' << looks;
-  for (const double value : {drawn.fid_test, drawn.fid_train, drawn.confidence, drawn.confident,
-                             drawn.agreement, real.fid_test, real.fid_train, seconds})
-    line << ',' << value;
+  const auto add = [&](std::initializer_list<double> values) {
+    for (const double value : values) line << ',' << value;
+  };
+  const auto add_distances = [&](const scores& of) {
+    add({of.fid_test, of.fid_train, of.kid.mean, of.kid.standard_error, of.neighbours.precision,
+         of.neighbours.recall, of.balls.density, of.balls.coverage});
+  };
+  add_distances(drawn);
+  add({drawn.confidence, drawn.confident, drawn.agreement});
+  add_distances(real);
+  add({seconds});
   return line.str();
 }
 
@@ -150,6 +175,12 @@ void print_table(std::ostream& out, int count, const scores& drawn, const scores
   row("count", "%d", count, count);
   row("FID, test set", "%.2f", drawn.fid_test, real.fid_test);
   row("FID, training set", "%.2f", drawn.fid_train, real.fid_train);
+  row("KID", "%.2f", drawn.kid.mean, real.kid.mean);
+  row("its standard error", "%.2f", drawn.kid.standard_error, real.kid.standard_error);
+  row("precision", "%.4f", drawn.neighbours.precision, real.neighbours.precision);
+  row("recall", "%.4f", drawn.neighbours.recall, real.neighbours.recall);
+  row("density", "%.4f", drawn.balls.density, real.balls.density);
+  row("coverage", "%.4f", drawn.balls.coverage, real.balls.coverage);
   row("mean confidence", "%.4f", drawn.confidence, real.confidence);
   row("above 0.9", "%.4f", drawn.confident, real.confident);
   if (labelled) row("label agreement", "%.4f", drawn.agreement, real.agreement);
@@ -175,17 +206,20 @@ void run_eval(eval_settings s, const console& to) {
   model m = prepare(s);
   const lenet classifier(s.classifier);
   const auto folder = std::filesystem::path(s.classifier).parent_path();
-  const references reference{.test = read_feature_statistics(folder / "stats_test.safetensors"),
-                             .train = read_feature_statistics(folder / "stats_train.safetensors")};
+  references reference{.test = read_feature_statistics(folder / "stats_test.safetensors"),
+                       .train = read_feature_statistics(folder / "stats_train.safetensors"),
+                       .features = {}};
   const std::filesystem::path data = s.data;
   const auto train = read_idx_pair(data / "train-images-idx3-ubyte.gz", data / "train-labels-idx1-ubyte.gz");
+  const auto test = read_idx_pair(data / "t10k-images-idx3-ubyte.gz", data / "t10k-labels-idx1-ubyte.gz");
   const auto count = static_cast<std::size_t>(s.count);
   const auto labels = labels_for(m, s.count, {});
   const auto looks = evaluations(m, s.options);
-  const auto picked = pick(train, labels, count);
-  if (count < 2 || picked.labels.size() < count)
-    throw std::invalid_argument("n = " + std::to_string(s.count) + ", allowed: 2 up to what " + s.data +
-                                " has real digits for");
+  const auto picked = pick(train, labels, count), compared = pick(test, labels, count);
+  constexpr std::size_t fewest = 20;  // two in each block of the kernel distance
+  if (picked.labels.size() < std::max(count, fewest) || compared.labels.size() < fewest)
+    throw std::invalid_argument("n = " + std::to_string(s.count) + ", allowed: " + std::to_string(fewest) +
+                                " up to what " + s.data + " has real digits for");
   std::optional<csv_file> csv;
   if (!s.csv.empty()) csv.emplace(s.csv, csv_columns);
 
@@ -196,6 +230,7 @@ void run_eval(eval_settings s, const console& to) {
   const double drawing = report.seconds();
   if (to.live) report.show("scoring");
   const auto look = [&](std::span<const std::uint8_t> pixels) { return classifier(pixels, s.threads); };
+  reference.features = look(compared.images.pixels).features.cast<double>();
   const auto drawn = score_digits(look(to_bytes(images)), labels, reference);
   const auto real = score_digits(look(picked.images.pixels), picked.labels, reference);
   const double seconds = report.seconds();
