@@ -3,13 +3,16 @@
 /// The whole library except interop/.
 
 #include "diffusion/adaptive.hpp"
+#include "diffusion/continuous_bound.hpp"
 #include "diffusion/ddpm.hpp"
 #include "diffusion/denoise.hpp"
 #include "diffusion/distilled_grid.hpp"
 #include "diffusion/guidance.hpp"
+#include "diffusion/hybrid_loss.hpp"
 #include "diffusion/inpaint.hpp"
 #include "diffusion/log_likelihood.hpp"
 #include "diffusion/loss_weight.hpp"
+#include "diffusion/noisy_data.hpp"
 #include "diffusion/objective.hpp"
 #include "diffusion/preconditioned.hpp"
 #include "diffusion/predictor_corrector.hpp"
@@ -62,3 +65,4 @@
 #include "diffusion/tabulate.hpp"
 #include "diffusion/timestep_embedding.hpp"
 #include "diffusion/training_times.hpp"
+#include "diffusion/variational_bound.hpp"

@@ -33,16 +33,6 @@ namespace diffusion {
   return nats / (static_cast<double>(dimensions) * std::numbers::ln2) - std::log2(bin_width);
 }
 
-namespace detail {
-
-/// A stored element as the double that sums are made of.
-template <Element T>
-[[nodiscard]] double widened(T value) noexcept {
-  return static_cast<double>(static_cast<arithmetic<T>>(value));
-}
-
-}  // namespace detail
-
 /// L_T: KL of q(x_T | x_0) at the noisiest level from the prior N(0, deviation² I), deviation > 0.
 template <Element T>
 [[nodiscard]] double prior_kl(noise_level last, std::span<const T> x0, double deviation = 1) {

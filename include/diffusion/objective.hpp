@@ -25,11 +25,6 @@ void for_each_row(const E& executor, std::size_t count, std::size_t row_size, Bo
                                   [&](std::size_t row, std::size_t, std::size_t) { body(row); });
 }
 
-template <Element T>
-[[nodiscard]] double to_double(T value) noexcept {
-  return static_cast<double>(static_cast<arithmetic<T>>(value));
-}
-
 [[nodiscard]] inline double mean_of(std::span<const double> values) {
   return ordered_sum(values.size(), [&](std::size_t i) { return values[i]; }) /
          static_cast<double>(values.size());
@@ -57,7 +52,7 @@ double squared_error(rows<const std::type_identity_t<T>> output, rows<const std:
     const T* const y = target[i].data();
     T* const g = gradient[i].data();
     const double sum = detail::ordered_sum(size, [=](std::size_t j) {
-      const double d = detail::to_double(o[j]) - detail::to_double(y[j]);
+      const double d = detail::widened(o[j]) - detail::widened(y[j]);
       return d * d;
     });
     losses[i] = weights[i] * sum / elements;

@@ -55,6 +55,12 @@ rows(std::span<T>, std::size_t) -> rows<T>;
 
 namespace detail {
 
+/// A stored element as the double that sums are made of.
+template <Element T>
+[[nodiscard]] double widened(T value) noexcept {
+  return static_cast<double>(static_cast<arithmetic<T>>(value));
+}
+
 /// Throws unless both have the same number of rows and `columns` values in each row of `values`.
 template <class T, class U>
 void require_rows(std::string_view symbol, const rows<T>& values, const rows<U>& like, std::size_t columns) {

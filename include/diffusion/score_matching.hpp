@@ -41,7 +41,7 @@ double sliced_score_matching(P& predictor, rows<const std::type_identity_t<T>> x
     const T* const slice = v[i].data();
     const T* const out = output[i].data();
     const T* const pulled = product[i].data();
-    const auto value = [](const T* of, std::size_t j) { return detail::to_double(of[j]); };
+    const auto value = [](const T* of, std::size_t j) { return detail::widened(of[j]); };
     const auto score_at = [=](std::size_t j) { return score(value(state, j), value(out, j)); };
     // The map is linear, so it takes v and Jᵀv as it takes x and the output.
     losses[i] = detail::ordered_sum(
@@ -90,11 +90,11 @@ double finite_difference_score_matching(prediction kind, noise_level level, doub
     T* const to_plus = gradient_plus[i].data();
     T* const to_minus = gradient_minus[i].data();
     losses[i] = detail::ordered_sum(size, [=](std::size_t j) {
-      const auto z = detail::to_double(slice[j]);
-      const auto p = detail::to_double(plus[j]);
-      const auto m = detail::to_double(minus[j]);
+      const auto z = detail::widened(slice[j]);
+      const auto p = detail::widened(plus[j]);
+      const auto m = detail::widened(minus[j]);
       const double slope = of_x * z + of_output * (p - m) / (2 * h);  // (s₊ - s₋)/(2h)
-      const double mean = of_x * detail::to_double(state[j]) + of_output * (p + m) / 2;
+      const double mean = of_x * detail::widened(state[j]) + of_output * (p + m) / 2;
       return z * slope + mean * mean / 2;
     });
     const R a = static_cast<R>(of_output / (2 * count) * of_x);
