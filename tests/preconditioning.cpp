@@ -7,6 +7,10 @@ using namespace diffusion;
 using support::check_refused;
 using support::roundoff;
 
+static_assert(Preconditioning<edm_preconditioning>);
+static_assert(Preconditioning<iddpm_preconditioning>);
+static_assert(!Preconditioning<double (*)(double)>);
+
 namespace {
 
 const std::vector<double> sigmas{0.002, 0.05, 0.5, 1, 7.5, 80};
