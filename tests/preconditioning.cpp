@@ -134,5 +134,6 @@ TEST_CASE("Illegal preconditioning is refused") {
   check_refused([] { return edm_preconditioning{.sigma_data = 0}(1); }, {"sigma_data = 0", "(0, inf)"});
   check_refused([] { return vp_preconditioning{.beta_min = 0}(1); }, {"beta_min = 0", "(0, inf)"});
   check_refused([] { return vp_preconditioning{.beta_d = -1}(1); }, {"beta_d = -1", "[0, inf)"});
+  check_refused([] { return vp_preconditioning{.M = 0}(1); }, {"M = 0", "at least 1"});
   check_refused([] { return iddpm_preconditioning({.M = 0}); }, {"M = 0", "at least 1"});
 }
