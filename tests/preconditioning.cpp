@@ -7,6 +7,10 @@ using namespace diffusion;
 using support::check_refused;
 using support::roundoff;
 
+static_assert(Preconditioning<edm_preconditioning>);
+static_assert(Preconditioning<iddpm_preconditioning>);
+static_assert(!Preconditioning<double (*)(double)>);
+
 namespace {
 
 const std::vector<double> sigmas{0.002, 0.05, 0.5, 1, 7.5, 80};
@@ -130,5 +134,6 @@ TEST_CASE("Illegal preconditioning is refused") {
   check_refused([] { return edm_preconditioning{.sigma_data = 0}(1); }, {"sigma_data = 0", "(0, inf)"});
   check_refused([] { return vp_preconditioning{.beta_min = 0}(1); }, {"beta_min = 0", "(0, inf)"});
   check_refused([] { return vp_preconditioning{.beta_d = -1}(1); }, {"beta_d = -1", "[0, inf)"});
+  check_refused([] { return vp_preconditioning{.M = 0}(1); }, {"M = 0", "at least 1"});
   check_refused([] { return iddpm_preconditioning({.M = 0}); }, {"M = 0", "at least 1"});
 }

@@ -138,3 +138,16 @@ TEST_CASE("Every prediction has its name, and a number that is none is refused")
   check_refused([&] { return epsilon_map(none, {1, 1}); }, {"prediction = 9"});
   check_refused([&] { return training_target(none, {1, 1}); }, {"prediction = 9"});
 }
+
+TEST_CASE("Score maps give the score that other kinds mean") {
+  const noise_level level{0.8, 0.6};
+  for (const auto& [name, kind] : prediction_names) {
+    CAPTURE(std::string(name));
+    const double x = 0.7, output = -0.4;
+    CHECK(score_map(kind, level)(x, output) ==
+          Approx(convert(kind, prediction::score, level, x, output)).epsilon(8 * roundoff<>));
+    if (kind != prediction::score)
+      check_refused([&, kind = kind] { return score_map(kind, {1, 0}); }, {"sigma = 0", "(0, inf)"});
+  }
+  CHECK(score_map(prediction::score, {1, 0})(3, 5) == 5);
+}

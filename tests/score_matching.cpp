@@ -108,18 +108,6 @@ TEST_CASE("Denoising score matching is the loss of epsilon") {
   support::check_close(of_score, of_epsilon, 0, 1e-13);
 }
 
-TEST_CASE("Score maps give the score that other kinds mean") {
-  for (const auto& [name, kind] : prediction_names) {
-    CAPTURE(std::string(name));
-    const double x = 0.7, output = -0.4;
-    CHECK(score_map(kind, level)(x, output) ==
-          Approx(convert(kind, prediction::score, level, x, output)).epsilon(8 * roundoff<>));
-    if (kind != prediction::score)
-      check_refused([&, kind = kind] { return score_map(kind, {1, 0}); }, {"sigma = 0", "(0, inf)"});
-  }
-  CHECK(score_map(prediction::score, {1, 0})(3, 5) == 5);
-}
-
 TEST_CASE("Sliced score matching is the Fisher divergence up to a constant") {
   // Data N(μ, D²): score s* = -(x - μ)/D². ½ E‖s - s*‖² - ½ E‖s*‖² = E[tr ∂s/∂x + ½‖s‖²], here by sums that
   // are exact for polynomials of degree 2 over the states, and over the signs v.

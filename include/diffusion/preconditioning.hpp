@@ -63,6 +63,7 @@ struct vp_preconditioning {
   [[nodiscard]] preconditioning operator()(double sigma) const {
     detail::require_sigma(sigma);
     detail::require_vp_range(beta_d, beta_min);
+    if (M < 1) detail::invalid("M", M, "at least 1");
     return detail::of_noise(sigma, (M - 1) * detail::vp_time(sigma, beta_d, beta_min));
   }
 };
