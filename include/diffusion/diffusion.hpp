@@ -3,9 +3,11 @@
 /// The whole library except interop/.
 
 #include "diffusion/adaptive.hpp"
+#include "diffusion/continuous_bound.hpp"
 #include "diffusion/ddpm.hpp"
 #include "diffusion/distilled_grid.hpp"
 #include "diffusion/guidance.hpp"
+#include "diffusion/hybrid_loss.hpp"
 #include "diffusion/inpaint.hpp"
 #include "diffusion/loss_weight.hpp"
 #include "diffusion/predictor_corrector.hpp"
@@ -56,3 +58,4 @@
 #include "diffusion/solver_grids.hpp"
 #include "diffusion/tabulate.hpp"
 #include "diffusion/timestep_embedding.hpp"
+#include "diffusion/variational_bound.hpp"

@@ -75,8 +75,7 @@ struct elbo_run {
     diffusion::workspace<float> work;
     diffusion::variational_bound(
         path, diffusion::discretized_gaussian{}, ask_unet(m, g.labels.empty() ? nullptr : g.labels.data()),
-        diffusion::philox_normal{seed}, diffusion::rows<const float>(x0, bounds.size()), work,
-        std::span<sample_bound>(bounds),
+        diffusion::philox_normal{seed}, diffusion::rows<const float>(x0, bounds.size()), work, bounds,
         {.variance = variance,
          .x0 = diffusion::x0_clip{1},
          .first_sample = first,
