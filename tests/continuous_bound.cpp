@@ -30,9 +30,9 @@ found_bounds find(const S& over, double noisiest, double cleanest, N source, con
                   std::size_t count, const continuous_bound_options& options = {}, P predictor = network) {
   found_bounds found{{}, std::vector<sample_bound>(count)};
   workspace<double> work;
-  found.mean = continuous_bound(over, noisiest, cleanest, continuous_gaussian{}, predictor, source,
-                                rows<const double>(std::span<const double>(x0), count), work,
-                                std::span<sample_bound>(found.bounds), options);
+  found.mean =
+      continuous_bound(over, noisiest, cleanest, continuous_gaussian{}, predictor, source,
+                       rows<const double>(std::span<const double>(x0), count), work, found.bounds, options);
   return found;
 }
 
@@ -112,8 +112,8 @@ TEST_CASE("The bound over ever finer paths converges to the continuous one from 
     const auto x0 = support::corners(data);
     for (const auto variance : {fixed_variance::posterior, fixed_variance::transition}) {
       variational_bound(run_path(std::span<const path_point>(points)), continuous_gaussian{}, network,
-                        corner_noise{}, rows<const double>(std::span<const double>(x0), 1), work,
-                        std::span<sample_bound>(bounds), {.variance = variance});
+                        corner_noise{}, rows<const double>(std::span<const double>(x0), 1), work, bounds,
+                        {.variance = variance});
       const double excess = bounds[0].steps / 4 - want.steps;
       CHECK(excess > 0);
       if (variance == fixed_variance::posterior) {

@@ -31,10 +31,10 @@ struct continuous_bound_options {
 /// 0, the noise of its point k is at r (points + 1) + k + 1, that of L_0 at k = points.
 template <InvertibleSchedule Schedule, Decoder D, Element T, PathPredictor<T, typename Schedule::time_type> P,
           NoiseSource<T> N>
-running_mean continuous_bound(const Schedule& schedule, typename Schedule::time_type noisiest,
-                              typename Schedule::time_type cleanest, const D& decoder, P&& predictor,
-                              N&& noise, rows<const std::type_identity_t<T>> x0, workspace<T>& work,
-                              std::span<sample_bound> bounds, const continuous_bound_options& options = {}) {
+requires NoiseSource<N, arithmetic<T>> running_mean continuous_bound(
+    const Schedule& schedule, typename Schedule::time_type noisiest, typename Schedule::time_type cleanest,
+    const D& decoder, P&& predictor, N&& noise, rows<const std::type_identity_t<T>> x0, workspace<T>& work,
+    std::span<sample_bound> bounds, const continuous_bound_options& options = {}) {
   detail::require_size("bounds", bounds.size(), x0.count());
   if (options.points == 0) detail::invalid("points", options.points, "at least 1");
   if (options.repeats == 0) detail::invalid("repeats", options.repeats, "at least 1");
@@ -48,11 +48,10 @@ running_mean continuous_bound(const Schedule& schedule, typename Schedule::time_
   if (!(range > 0 && std::isfinite(range)))
     detail::invalid("log SNR from noisiest to cleanest", range, "(0, inf)");
 
-  detail::noised_rows<T> network(x0, work, fixed_variance::transition, options.x0, options.first_sample,
-                                 options.batch);
+  detail::noised_rows<T> network(x0, work, 1, options.x0, options.first_sample, options.batch);
   using entry = typename detail::noised_rows<T>::entry;
-  std::vector<T> offsets(options.repeats);
-  noise(options.first_sample, std::uint32_t{0}, std::span<T>(offsets));
+  std::vector<arithmetic<T>> offsets(options.repeats);
+  noise(options.first_sample, std::uint32_t{0}, std::span<arithmetic<T>>(offsets));
   std::vector<entry> entries(x0.count());
   std::vector<double> integrals(x0.count()), decoders(x0.count());
   std::vector<running_mean> steps(x0.count()), losses(x0.count()), totals(x0.count());
@@ -66,8 +65,8 @@ running_mean continuous_bound(const Schedule& schedule, typename Schedule::time_
   for (std::size_t i = 0; i < x0.count(); ++i)
     bounds[i] = {.prior = prior_kl(first.level, x0[i], options.prior_deviation)};
   running_mean mean;
-  for (const T& offset : offsets) {
-    const double u = detail::uniform_of_normal(detail::widened(offset));
+  for (const auto offset : offsets) {
+    const double u = detail::uniform_of_normal(static_cast<double>(offset));
     const double width = range / static_cast<double>(options.points);
     std::fill(integrals.begin(), integrals.end(), 0);
     for (std::size_t k = 0; k < options.points; ++k) {

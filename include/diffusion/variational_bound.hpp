@@ -5,17 +5,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <numbers>
 #include <numeric>
 #include <span>
-#include <utility>
 #include <vector>
 
-#include "diffusion/ask_network.hpp"
 #include "diffusion/elbo.hpp"
-#include "diffusion/forward.hpp"
+#include "diffusion/noised_rows.hpp"
 #include "diffusion/running_mean.hpp"
-#include "diffusion/workspace.hpp"
 
 namespace diffusion {
 
@@ -49,66 +45,6 @@ struct bound_options {
 
 namespace detail {
 
-/// Asks a network about noised samples, a batch at a time, in memory of a workspace.
-template <Element T>
-class noised_rows {
- public:
-  /// A row of x0 with the noise that `step` addresses.
-  struct entry {
-    std::size_t row;
-    std::uint32_t step;
-  };
-
-  noised_rows(rows<const T> x0, workspace<T>& work, const reverse_variance& variance,
-              const x0_transform& transform, std::uint64_t first_sample, std::size_t batch)
-      : x0_(x0),
-        work_(&work),
-        transform_(transform),
-        first_sample_(first_sample),
-        batch_(std::min(batch, x0.count())),
-        outputs_(std::holds_alternative<learned_variance>(variance) ? 2 : 1) {
-    require_x0_transform(transform);
-    if (batch == 0) invalid("batch", batch, "at least 1");
-    const std::size_t n = x0.row_size();
-    work.memory.resize(batch_ * n);
-    work.output.resize(batch_ * n * outputs_);
-    work.noise.resize(n);
-    work.scratch.resize(n);
-  }
-
-  [[nodiscard]] rows<const T> x0() const noexcept { return x0_; }
-
-  /// use(entry, clamp, x_t, output) for every entry, all at one point.
-  template <class P, class N, class Use>
-  void ask(P& predictor, N& noise, const path_point& at, const prediction_map& map,
-           std::span<const entry> entries, Use use) {
-    const std::size_t n = x0_.row_size();
-    for (std::size_t first = 0; first < entries.size(); first += batch_) {
-      const auto some = entries.subspan(first, std::min(batch_, entries.size() - first));
-      const rows<T> x_t(std::span<T>(work_->memory).first(some.size() * n), some.size());
-      const rows<T> output(std::span<T>(work_->output).first(some.size() * n * outputs_), some.size());
-      for (std::size_t i = 0; i < some.size(); ++i) {
-        noise(first_sample_ + some[i].row, some[i].step, std::span<T>(work_->noise));
-        q_sample(at.level, x0_[some[i].row], work_->noise, x_t[i]);
-      }
-      ask_network<double, T>(predictor, rows<const T>(x_t), at, output);
-      for (std::size_t i = 0; i < some.size(); ++i)
-        use(some[i],
-            clamp_for(transform_, map, std::span<const T>(x_t[i]), output[i].first(n),
-                      std::span(work_->scratch)),
-            std::span<const T>(x_t[i]), std::span<const T>(output[i]));
-    }
-  }
-
- private:
-  rows<const T> x0_;
-  workspace<T>* work_;
-  x0_transform transform_;
-  std::uint64_t first_sample_;
-  std::size_t batch_;
-  std::size_t outputs_;  // of the network, for each element
-};
-
 /// A standard normal draw as a uniform one in (0, 1).
 [[nodiscard]] inline double uniform_of_normal(double z) noexcept { return upper_tail(-z); }
 
@@ -136,16 +72,17 @@ class drawn_steps {
 
   [[nodiscard]] double probability(std::size_t step) const { return probabilities_[step]; }
 
-  /// Draws for every row; z has the normals of a row's draws.
-  template <Element T, class N>
-  [[nodiscard]] std::vector<draw> operator()(N& noise, std::uint64_t first_sample, std::size_t rows,
-                                             std::span<T> z) const {
+  /// `count` draws for every row, from normals of type R.
+  template <Scalar R, NoiseSource<R> N>
+  [[nodiscard]] std::vector<draw> draw_for(N& noise, std::uint64_t first_sample, std::size_t rows,
+                                           std::size_t count) const {
+    std::vector<R> z(count);
     std::vector<draw> all;
-    all.reserve(rows * z.size());
+    all.reserve(rows * count);
     for (std::size_t row = 0; row < rows; ++row) {
-      noise(first_sample + row, std::uint32_t{0}, z);
-      for (std::size_t j = 0; j < z.size(); ++j) {
-        const double u = uniform_of_normal(widened(z[j]));
+      noise(first_sample + row, std::uint32_t{0}, std::span<R>(z));
+      for (std::size_t j = 0; j < count; ++j) {
+        const double u = uniform_of_normal(static_cast<double>(z[j]));
         const auto at = std::upper_bound(cumulative_.begin(), cumulative_.end() - 1, u);
         all.push_back(
             {static_cast<std::size_t>(at - cumulative_.begin()), row, static_cast<std::uint32_t>(j)});
@@ -195,6 +132,7 @@ struct ignore_term {
 /// known; L_0 is that of the last step. Throws unless the path is chained and ends at clean data.
 template <Decoder D, Element T, PathPredictor<T, double> P, NoiseSource<T> N,
           class OnTerm = detail::ignore_term>
+requires NoiseSource<N, arithmetic<T>>
 void variational_bound(const run_path& path, const D& decoder, P&& predictor, N&& noise,
                        rows<const std::type_identity_t<T>> x0, workspace<T>& work,
                        std::span<sample_bound> bounds, const bound_options& options = {},
@@ -202,7 +140,8 @@ void variational_bound(const run_path& path, const D& decoder, P&& predictor, N&
   detail::require_size("bounds", bounds.size(), x0.count());
   detail::require_chain_to_data(path);
   if (options.draws == 0) detail::require_size("weights without draws", options.weights.size(), 0);
-  detail::noised_rows<T> network(x0, work, options.variance, options.x0, options.first_sample, options.batch);
+  const std::size_t outputs = std::holds_alternative<learned_variance>(options.variance) ? 2 : 1;
+  detail::noised_rows<T> network(x0, work, outputs, options.x0, options.first_sample, options.batch);
   const auto terms = detail::make_bound_terms(path, kind_of(predictor), options.variance);
   const std::size_t last = path.size() - 1;
   using entry = typename detail::noised_rows<T>::entry;
@@ -229,16 +168,16 @@ void variational_bound(const run_path& path, const D& decoder, P&& predictor, N&
     for (std::size_t k = 0; k < last; ++k)
       ask_all(k, k + 1, [&](std::size_t i, double loss) { bounds[i].steps += loss; });
   } else if (last > 0) {
-    const detail::drawn_steps choose(last, options.weights);
-    std::vector<T> normals(options.draws);
-    const auto draws = choose(noise, options.first_sample, x0.count(), std::span<T>(normals));
+    const detail::drawn_steps steps(last, options.weights);
+    const auto draws =
+        steps.template draw_for<arithmetic<T>>(noise, options.first_sample, x0.count(), options.draws);
     std::vector<running_mean> means(x0.count());
     for (std::size_t d = 0; d < draws.size();) {
       const std::size_t k = draws[d].step;
       entries.clear();
       for (; d < draws.size() && draws[d].step == k && entries.size() < x0.count(); ++d)
         entries.push_back({draws[d].row, draws[d].index + 1});
-      ask(k, [&](std::size_t i, double loss) { means[i].add(loss / choose.probability(k)); });
+      ask(k, [&](std::size_t i, double loss) { means[i].add(loss / steps.probability(k)); });
     }
     for (std::size_t i = 0; i < x0.count(); ++i) {
       bounds[i].steps = means[i].mean();

@@ -31,8 +31,8 @@ constexpr std::array<std::pair<std::string_view, diffusion::fixed_variance>, 2> 
     {"transition", diffusion::fixed_variance::transition},
 }};
 
-/// Images that are asked about at all times, to learn where the others should be.
-constexpr std::size_t pilots = 4;
+/// Images that are asked about at all times, to learn where the others should be: at most so many.
+constexpr std::size_t most_pilots = 4;
 /// Rows that the network is asked about at a time.
 constexpr std::size_t batch = 64;
 
@@ -75,8 +75,7 @@ struct elbo_run {
     diffusion::workspace<float> work;
     diffusion::variational_bound(
         path, diffusion::discretized_gaussian{}, ask_unet(m, g.labels.empty() ? nullptr : g.labels.data()),
-        diffusion::philox_normal{seed}, diffusion::rows<const float>(x0, bounds.size()), work,
-        std::span<sample_bound>(bounds),
+        diffusion::philox_normal{seed}, diffusion::rows<const float>(x0, bounds.size()), work, bounds,
         {.variance = variance,
          .x0 = diffusion::x0_clip{1},
          .first_sample = first,
@@ -144,8 +143,13 @@ void run_elbo(model& m, const labelled_images& images, const elbo_settings& s, s
                std::vector<running_mean>(static_cast<std::size_t>(steps)),
                std::vector<running_mean>(static_cast<std::size_t>(steps))};
   const auto groups = group(images, s.labels);
-  const std::size_t tried = std::min(pilots, groups[0].x0.size() / area);
-  const std::size_t looks = tried * run.path.size() + count * (static_cast<std::size_t>(s.draws) + 1);
+  std::vector<std::size_t> pilots;  // of each group: of many groups one each
+  std::size_t all_pilots = 0;
+  for (const image_group& g : groups) {
+    const std::size_t wanted = std::min(most_pilots - all_pilots, groups.size() == 1 ? most_pilots : 1);
+    all_pilots += pilots.emplace_back(std::min(wanted, g.x0.size() / area));
+  }
+  const std::size_t looks = all_pilots * run.path.size() + count * (static_cast<std::size_t>(s.draws) + 1);
 
   progress report(to);
   std::size_t look = 0;
@@ -154,7 +158,10 @@ void run_elbo(model& m, const labelled_images& images, const elbo_settings& s, s
     if (report.due()) report.show("evaluation " + std::to_string(look) + "/" + std::to_string(looks));
   };
   // The pilots' noise is of no other image, so what they say of the times makes no bias.
-  (void)run(groups[0], std::span(groups[0].x0).first(tried * area), count, 0, {}, on_term);
+  std::size_t address = count;
+  for (std::size_t g = 0; g < groups.size(); address += pilots[g++])
+    if (pilots[g] > 0)
+      (void)run(groups[g], std::span(groups[g].x0).first(pilots[g] * area), address, 0, {}, on_term);
   const auto weights = importance(run.squares);
   running_mean total, prior, terms, decoder;
   std::size_t first = 0;
