@@ -177,5 +177,5 @@ TEST_CASE("Likelihoods do not depend on threads and on other images", "[mnist]")
   };
   refused({"--probes", "0"}, "--probes");
   refused({"--tolerance", "0"}, "atol = 0, allowed: (0, inf)");
-  refused({"--weights", shop.data + "/none"}, "none: not found");
+  refused({"--image", shop.data + "/none"}, "none: not found");
 }

@@ -74,7 +74,7 @@ void run_denoise(const denoise_settings& s, const console& to) {
       return diffusion::rows<float>(
           std::span(values).subspan(first * image_pixels, (last - first) * image_pixels), last - first);
     };
-    const auto network = ask_unet(m, classes.empty() ? nullptr : classes.data() + first);
+    auto network = ask_unet(m, classes.empty() ? nullptr : classes.data() + first);
     const diffusion::noise_level level = schedule.level(times[first]);
     diffusion::denoise(find, diffusion::noise_to_signal(level), network, images(noisy), images(one_shot),
                        work, diffusion::x0_clip{});

@@ -27,8 +27,8 @@ namespace {
 struct likelihood_settings {
   std::string weights = MNIST_DIR "/weights/mnist.safetensors";
   load_options load;
-  picture_settings pictures{.count = 8};
-  std::size_t probes = 1;
+  picture_settings pictures;
+  std::size_t probes = 2;
   double tolerance = 1e-3;
   std::uint64_t seed = 1;
   int threads = available_threads();
@@ -65,7 +65,7 @@ void run_likelihood(const likelihood_settings& s, const console& to) {
   std::vector<diffusion::log_likelihood_result> results;
   diffusion::running_mean mean;
   for (std::size_t i = 0; i < given.count(); ++i) {
-    if (report.due()) {
+    if (i > 0 && report.due()) {
       char text[80];
       std::snprintf(text, sizeof text, "image %zu/%zu, %.3f bits/dim so far", i + 1, given.count(),
                     mean.mean());
@@ -83,13 +83,16 @@ void run_likelihood(const likelihood_settings& s, const console& to) {
   report.clear();
 
   char text[120];
-  to.out << "   image  digit      nats  bits/dim  of probes  evaluations\n";
+  to.out << "   image  digit      nats  bits/dim  std error  evaluations\n";
   for (std::size_t i = 0; i < results.size(); ++i) {
     const auto& r = results[i];
-    std::snprintf(text, sizeof text, "%8zu  %5s  %8.1f  %8.4f  %9.4f  %11zu\n", i,
+    char error[16] = "-";
+    if (s.probes > 1)
+      std::snprintf(error, sizeof error, "%.4f",
+                    diffusion::bits_per_dimension(r.standard_error, image_pixels));
+    std::snprintf(text, sizeof text, "%8zu  %5s  %8.1f  %8.4f  %9s  %11zu\n", i,
                   given.digits[i] ? std::to_string(*given.digits[i]).c_str() : "-", r.log_likelihood,
-                  bits(r.log_likelihood), diffusion::bits_per_dimension(r.standard_error, image_pixels),
-                  r.evaluations);
+                  bits(r.log_likelihood), error, r.evaluations);
     to.out << text;
   }
   std::snprintf(text, sizeof text, "mean     %.4f bits/dim", mean.mean());
@@ -106,6 +109,7 @@ void run_likelihood(const likelihood_settings& s, const console& to) {
 
 void add_likelihood(CLI::App& app, console& to, action& chosen) {
   const auto s = std::make_shared<likelihood_settings>();
+  s->pictures.count = 16;
   auto* likelihood =
       app.add_subcommand("likelihood", "Bits that the network needs for images (probability flow)");
   likelihood->add_option("--weights", s->weights, "Trained network");
