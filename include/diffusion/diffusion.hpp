@@ -8,6 +8,7 @@
 #include "diffusion/guidance.hpp"
 #include "diffusion/inpaint.hpp"
 #include "diffusion/loss_weight.hpp"
+#include "diffusion/noisy_data.hpp"
 #include "diffusion/predictor_corrector.hpp"
 #include "diffusion/random/batch_noise.hpp"
 #include "diffusion/random/brownian.hpp"
