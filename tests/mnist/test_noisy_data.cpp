@@ -98,7 +98,7 @@ TEST_CASE("an image has the same noise whenever it is shown, for every objective
 
   for (const auto& [name, kind] : mnist::predictions)
     for (const bool naive : {false, true})
-      for (const std::uint64_t step : {0, 7}) {
+      for (const std::uint64_t step : {0u, 7u}) {
         INFO(name << ", naive " << naive << ", step " << step);
         const mnist::process_config process{.prediction = std::string(name), .steps = 50};
         const auto shown = noisy_images(
@@ -207,8 +207,8 @@ TEST_CASE("a run keeps all its steps above the noise of the images, whatever the
       const auto trained_on = process.make_schedule();
       const auto along =
           mnist::process_config{.schedule = schedule.empty() ? "cosine" : schedule}.make_schedule();
-      const auto make = [&] {
-        return mnist::make_path(trained_on, along, schedule.empty(), process.noisy_data, name, 20);
+      const auto make = [&, spacing = name] {
+        return mnist::make_path(trained_on, along, schedule.empty(), process.noisy_data, spacing, 20);
       };
       if (name == "edm_vp") {  // a formula whose β would have to be negative
         CHECK(contains(message_of([&] { (void)make(); }), "beta_d = -"));
