@@ -338,7 +338,7 @@ TEST_CASE("The gradients of SURE are its derivatives by the outputs") {
     CAPTURE(std::string(name));
     std::array<std::vector<double>, 3> outputs{normals(d, 3), normals(d, 4), normals(d, 5)};
     std::array<std::vector<double>, 3> gradients{outputs}, unused{outputs};
-    const auto loss = [&](std::array<std::vector<double>, 3>& to) {
+    const auto loss = [&, kind = kind](std::array<std::vector<double>, 3>& to) {
       return sure_loss(kind, level, 0.5, x_t, b, {outputs[0], outputs[1], outputs[2]},
                        sure_outputs<double>{to[0], to[1], to[2]});
     };
