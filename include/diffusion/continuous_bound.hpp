@@ -20,7 +20,7 @@ struct continuous_bound_options {
 };
 
 /// The variational bound of every row of x0 in continuous time (Kingma et al. 2021, Variational Diffusion
-/// Models, eq. 13), the limit of variational_bound for ever finer paths from `noisiest` to `cleanest` and
+/// Models), the limit of variational_bound for ever finer paths from `noisiest` to `cleanest` and
 /// then to clean data:
 ///   L_T + ½ ∫ E‖ε - ε̂‖² d log SNR + L_0,
 /// where the decoder of L_0 has the mean x̂0 and the variance of q(x | x_0) at the cleanest level. In nats;
