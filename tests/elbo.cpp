@@ -78,7 +78,7 @@ TEST_CASE("A term is the KL of the posterior from the step of the ancestral samp
       const noise_level from = schedule.level(from_t), to = schedule.level(to_t);
       const step_coefficients q = posterior(from, to);
       CAPTURE(std::string(kind_name), from_t, to_t);
-      const auto expected = [&](const example<>& e, auto log_variance_of) {
+      const auto expected = [&, kind = kind](const example<>& e, auto log_variance_of) {
         double sum = 0;
         for (std::size_t j = 0; j < n; ++j) {
           const double x0_hat = x0_map(kind, from)(e.x_t[j], e.output[j]);

@@ -82,6 +82,9 @@ TEST_CASE("Probabilities of intervals have all digits in both tails, and so has 
         row{-0x1p-11, 0x1p-11, -7.85041037854055505, 0.999999920527142826},
         row{7.5, 7.5000152587890625, -40.1343506421158892, -55.2501144388127872},
         row{0x1p-10, 0x1p-9, -7.85041145142407575, 0.999997774760271972},
+        row{-0.00390625, 0.005859375, -5.5478296962801179, 0.999991099080135427},
+        row{8.0, 8.0009765625, -39.8543142043092585, -63.0078026441344289},
+        row{1.5, 1.50390625, -7.59204677407753462, -1.25585872431328138},
         row{-100000.0, -99999.0, -4999900012.931854, -9999800002.0}}) {
     CAPTURE(a, b);
     // A difference of tails loses at most two digits to the width of the interval, and the mirrored one is
@@ -111,7 +114,9 @@ TEST_CASE("Probabilities of neighbouring intervals add up to 1, wherever they ar
 TEST_CASE("The slope of a probability is its derivative by the common logarithm of the ends") {
   for (const auto& [a, b] : {std::pair{-1.0, 2.0}, {0.5, 0.5008}, {0.5, 0.502}, {-40.0, -39.0}, {2.0, inf}}) {
     const double h = 1e-5;
-    const auto at = [=](double s) { return normal_log_probability(a * std::exp(s), b * std::exp(s)); };
+    const auto at = [a = a, b = b](double s) {
+      return normal_log_probability(a * std::exp(s), b * std::exp(s));
+    };
     // h² times the third derivative, and the rounding of a logarithm over h.
     CHECK(normal_log_probability_slope(a, b) == Approx((at(h) - at(-h)) / (2 * h)).epsilon(1e-8));
   }

@@ -1,6 +1,7 @@
 #include "diffusion/variational_bound.hpp"
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "diffusion/schedules/cosine.hpp"
@@ -178,6 +179,28 @@ TEST_CASE("A bound depends on the sample, not on its batch or on the rows beside
       }
     }
   }
+}
+
+TEST_CASE("No noise of a bound is used twice, and that of step k is at k + 1") {
+  for (const std::uint32_t draws : {0u, 9u}) {
+    std::set<std::pair<std::uint64_t, std::uint32_t>> seen;
+    const auto source = [&](std::uint64_t sample, std::uint32_t step, std::span<double> z) {
+      CHECK(seen.insert({sample, step}).second);
+      noise(sample, step, z);
+    };
+    (void)find(strided, network, source, drawn_data(6), 3, {.first_sample = 10, .batch = 2, .draws = draws});
+    std::set<std::pair<std::uint64_t, std::uint32_t>> expected;
+    for (std::uint64_t sample = 10; sample < 13; ++sample)
+      for (std::uint32_t step = draws == 0 ? 1 : 0; step <= (draws == 0 ? strided.size() : draws + 1); ++step)
+        expected.insert({sample, step});
+    CHECK(seen == expected);
+  }
+}
+
+TEST_CASE("The prior of a bound has the deviation that was asked for") {
+  const auto x0 = drawn_data(4);
+  CHECK(find(strided, network, noise, x0, 1, {.prior_deviation = 2}).bounds[0].prior ==
+        prior_kl(strided.point(0).level, std::span<const double>(x0), 2));
 }
 
 TEST_CASE("A learned variance that is always one of the ends has the bound of that fixed one") {
