@@ -90,7 +90,7 @@ void run_likelihood(const likelihood_settings& s, const console& to) {
     if (s.probes > 1)
       std::snprintf(error, sizeof error, "%.4f",
                     diffusion::bits_per_dimension(r.standard_error, image_pixels));
-    std::snprintf(text, sizeof text, "%8zu  %5s  %8.1f  %8.4f  %9s  %11zu\n", i,
+    std::snprintf(text, sizeof text, "%8zu  %5s  %8.2f  %8.4f  %9s  %11zu\n", i,
                   given.digits[i] ? std::to_string(*given.digits[i]).c_str() : "-", r.log_likelihood,
                   bits(r.log_likelihood), error, r.evaluations);
     to.out << text;
