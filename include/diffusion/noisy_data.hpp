@@ -55,13 +55,14 @@ void noise2noise_target(prediction kind, std::span<const noise_level> levels,
 struct recorruption {
   noise_level added;  ///< x_t = added.alpha y + added.sigma z: a draw at the whole level
   double second = 0;  ///< y2 = y - second · z
-  double weight = 0;  ///< of the squared error of x̂0, see below
+  double weight = 0;  ///< of the squared error
 };
 
 /// Recorrupted-to-Recorrupted (Pang et al. 2021, CVPR): x_t at a level above that of the data and a copy y2
-/// whose noise is not correlated with that of x_t, hence independent of it. The weight makes the loss
-/// ‖c x̂0 + (1 - c) x_t/α - y‖², c = 1 - (α σ_d/σ)², of Ambient Tweedie (Daras, Dimakis & Daskalakis 2024,
-/// arXiv:2404.10177), whose target has a bounded variance. At σ_d = 0, ordinary training. σ_d in [0, σ/α).
+/// whose noise is not correlated with that of x_t, hence independent of it. Times the weight, the squared
+/// error of x̂0 against y2 is ‖c x̂0 + (1 - c) x_t/α - y‖², c = 1 - (α σ_d/σ)²: Ambient Tweedie (Daras,
+/// Dimakis & Daskalakis 2024, arXiv:2404.10177). For other kinds it is a factor beside the one that they give
+/// errors of x̂0 anyway. At σ_d = 0, ordinary training. σ_d in [0, σ/α).
 [[nodiscard]] inline recorruption recorrupt(noise_level level, double data_sigma) {
   const auto [a, s] = level;
   detail::require_level("level", level);
