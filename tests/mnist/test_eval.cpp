@@ -50,6 +50,17 @@ TEST_CASE("eval prints the scores of drawn and of real digits", "[mnist][program
   CHECK(rows.at("count") == std::pair{60.0, 60.0});
   CHECK(rows.at("FID, test set").first > rows.at("FID, test set").second);  // it is hardly trained
   CHECK(rows.at("FID, training set").first > rows.at("FID, training set").second);
+  CHECK(rows.at("KID x 1000").first > rows.at("KID x 1000").second);
+  CHECK(rows.at("its standard error").first > 0);
+  for (const char* const share : {"precision", "recall", "coverage"}) {
+    CHECK(rows.at(share).first >= 0);
+    CHECK(rows.at(share).second <= 1);
+  }
+  CHECK(rows.at("recall").first < 0.5);  // two steps of a network that is hardly trained
+  CHECK(rows.at("precision").second > 0.7);
+  CHECK(rows.at("recall").second > 0.7);
+  CHECK(std::abs(rows.at("density").second - 1) < 0.4);
+  CHECK(rows.at("coverage").second > 0.85);
   CHECK(rows.at("mean confidence").second > 0.95);  // 0.997 of all; the worst of 60 may be very unsure
   CHECK(rows.at("above 0.9").second > 0.9);
   CHECK(rows.at("label agreement").second > 0.95);

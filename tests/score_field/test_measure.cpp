@@ -59,9 +59,9 @@ TEST_CASE("the error of a score is measured against the exact one", "[score_fiel
         out[i][1] = factor * (-2 - x[i][1]) / variance;
       }
     };
-    const auto [exact, difference] = score_field::measure_score(one, score, 1, 10000, 5, 0);
+    const auto [exact, difference] = score_field::measure_score(one, score, 2, 10000, 5, 0);
     // σ² E|s|² = 2 σ²/(s² + σ²); squares of 20,000 normals have a relative deviation of 1 %.
-    CHECK(exact == Approx(2 / 1.5625).epsilon(0.04));
+    CHECK(exact == Approx(8 / 4.5625).epsilon(0.04));
     CHECK(difference == Approx((factor - 1) * exact).margin(1e-12));
   }
 }
