@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "diffusion/forward.hpp"
-#include "diffusion/schedules/sigma_lists.hpp"
+#include "diffusion/objective.hpp"
+#include "diffusion/schedules/training_sigmas.hpp"
+#include "diffusion/training_times.hpp"
 #include "network.hpp"
 #include "spirals.hpp"
 
@@ -26,9 +28,8 @@ struct training_options {
 /// 1, 2, ….
 ///
 /// Denoising score matching (Vincent 2011): the network that is nearest to ∇ log q(x | x_0) = -ε/σ on
-/// average, for x = x_0
-/// + σ ε, is the score ∇ log q(x). With the weights σ² (Song & Ermon 2019, eq. 6) and s = -ε̂/σ the squared
-/// error is σ² |s + ε/σ|² = |ε̂ - ε|²: what a network that predicts ε is trained with.
+/// average, for x = x_0 + σ ε, is the score ∇ log q(x). With the weights σ² (Song & Ermon 2019, eq. 6) and
+/// s = -ε̂/σ the squared error is σ² |s + ε/σ|² = |ε̂ - ε|²: what a network that predicts ε is trained with.
 template <class OnStep>
 void train(network& net, const mixture& data, const training_options& options, OnStep on_step) {
   if (options.steps < 1) diffusion::detail::invalid("steps", options.steps, "at least 1");
@@ -37,19 +38,19 @@ void train(network& net, const mixture& data, const training_options& options, O
   std::vector<float> x0_values(2 * batch), eps_values(2 * batch), x_values(2 * batch), target(2 * batch);
   const diffusion::rows<float> x0(x0_values, batch), eps(eps_values, batch), x(x_values, batch);
   std::vector<diffusion::noise_level> levels(batch);
+  std::vector<double> losses(batch);
+  const std::vector<double> weights(batch, 1.0);
   mnist::aligned_vector<float> gradient(net.values.size());
   mnist::adam<float> optimizer(net.values.size(), {});
   mnist::ema<float> average(net.values, 0.999);
   const diffusion::philox_normal noise{options.seed};
-  const double low = std::log(options.sigmas.min), high = std::log(options.sigmas.max);
+  const diffusion::log_uniform_sigmas sigma_of{options.sigmas};
   for (int step = 0; step < options.steps; ++step) {
     const std::uint64_t first = static_cast<std::uint64_t>(step) * batch;
     data.draw(options.seed, first, x0);
-    // One level in each of `batch` equal parts of the range.
     for (std::size_t i = 0; i < batch; ++i) {
-      const double u = diffusion::addressed_words(options.seed, first + i, level_stream)[0][0] * 0x1p-32;
-      const double along = (static_cast<double>(i) + u) / static_cast<double>(batch);
-      levels[i] = {1, std::exp(std::lerp(low, high, along))};
+      const auto word = diffusion::addressed_words(options.seed, first + i, level_stream)[0][0];
+      levels[i] = {1, sigma_of(diffusion::stratified(diffusion::unit_uniform(word), i, batch))};
     }
     diffusion::q_sample(levels, x0, noise, noise_stream, first, eps, x);
     diffusion::training_target(diffusion::prediction::epsilon, levels, x0, eps,
@@ -58,8 +59,9 @@ void train(network& net, const mixture& data, const training_options& options, O
     const auto found = net.forward(x, levels);
     mnist::tensor<float> d_output = mnist::like(found.output);
     const double loss =
-        mnist::mse_gradient<float>({found.output.data(), 2 * batch}, target, static_cast<double>(2 * batch),
-                                   {d_output.data(), 2 * batch});
+        diffusion::squared_error(diffusion::rows<const float>({found.output.data(), 2 * batch}, batch),
+                                 diffusion::rows<const float>(target, batch), weights,
+                                 diffusion::rows<float>({d_output.data(), 2 * batch}, batch), losses);
     std::fill(gradient.begin(), gradient.end(), 0.0f);
     net.backward(found, std::move(d_output), gradient);
     optimizer.options.lr =

@@ -14,6 +14,7 @@
 #include "diffusion/random/normal.hpp"
 #include "diffusion/random/philox.hpp"
 #include "diffusion/rows.hpp"
+#include "diffusion/training_times.hpp"
 
 namespace score_field {
 
@@ -72,7 +73,8 @@ struct mixture {
     const diffusion::philox_normal jitter{seed};
     diffusion::draw_noise(jitter, jitter_stream, first_sample, x0);
     for (std::size_t i = 0; i < x0.count(); ++i) {
-      const double u = diffusion::addressed_words(seed, first_sample + i, centre_stream)[0][0] * 0x1p-32;
+      const auto word = diffusion::addressed_words(seed, first_sample + i, centre_stream)[0][0];
+      const double u = diffusion::unit_uniform(word);
       const point& c = centres[static_cast<std::size_t>(u * static_cast<double>(centres.size()))];
       for (std::size_t j = 0; j < 2; ++j)
         x0[i][j] = static_cast<float>(c[j] + deviation * static_cast<double>(x0[i][j]));
