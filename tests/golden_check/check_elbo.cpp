@@ -52,7 +52,7 @@ void check_normal_cdf(const record& file, report& result) {
   result.compare("cdf", cdf, found, {base_tolerance(p), 1});
 }
 
-void check_log_likelihood(const record& file, report& result) {
+void check_decoder(const record& file, report& result) {
   const precision p = read_header(file);
   const std::size_t n = file.size("x");
   const array x = file.numbers("x", n), mean = file.numbers("mean", n);
@@ -235,7 +235,7 @@ void check_elbo(const record& file, report& result) {
                            "bpd_loop", "training_loss"});
   if (kind == "normal_kl") return check_normal_kl(file, result);
   if (kind == "approx_standard_normal_cdf") return check_normal_cdf(file, result);
-  if (kind == "discretized_gaussian_log_likelihood") return check_log_likelihood(file, result);
+  if (kind == "discretized_gaussian_log_likelihood") return check_decoder(file, result);
   if (kind == "bpd_loop") return check_bpd_loop(file, result);
   check_training_loss(file, result);
 }
