@@ -8,15 +8,11 @@
 
 using namespace diffusion;
 using support::check_refused;
+using support::in_rows;
 using support::normals;
 using support::roundoff;
 
 namespace {
-
-template <class T>
-rows<T> in_rows(std::vector<T>& values, std::size_t count) {
-  return {std::span<T>(values), count};
-}
 
 const std::vector<noise_level> levels{{1, 0}, {0.8, 0.6}, {0, 1}, {1, 80}};
 

@@ -10,17 +10,11 @@
 
 using namespace diffusion;
 using support::check_refused;
+using support::in_rows;
 using support::normals;
 using support::roundoff;
 
-namespace {
-
-template <class T>
-rows<T> in_rows(std::vector<T>& values, std::size_t count) {
-  return {std::span<T>(values), count};
-}
-
-}  // namespace
+namespace {}  // namespace
 
 TEMPLATE_TEST_CASE("The loss is the weighted mean square of each row, the gradient its derivative", "", float,
                    double, bfloat16) {

@@ -12,15 +12,11 @@
 
 using namespace diffusion;
 using support::check_refused;
+using support::in_rows;
 using support::normals;
 using support::roundoff;
 
 namespace {
-
-template <class T>
-rows<T> in_rows(std::vector<T>& values, std::size_t count) {
-  return {std::span<T>(values), count};
-}
 
 /// A network in two dimensions whose score is A x + b, as an output of its kind.
 struct linear_network {

@@ -19,6 +19,13 @@ using array = std::vector<double>;
   return {std::span<double>(values), count};
 }
 
+/// f of every value.
+[[nodiscard]] array mapped(const array& list, const auto& f) {
+  array result;
+  for (const double value : list) result.push_back(f(value));
+  return result;
+}
+
 /// The integer times `t` of the rows of a batch, as t = 1 … T.
 [[nodiscard]] std::vector<int> read_times(const record& file, std::size_t count, int train_steps);
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "batch.hpp"
 #include "diffusion/schedules/continuous.hpp"
 #include "diffusion/schedules/flow.hpp"
 #include "diffusion/schedules/shifted_cosine.hpp"
@@ -18,12 +19,6 @@ namespace {
 
 namespace d = diffusion;
 using values = std::vector<double>;
-
-values mapped(const values& list, const auto& f) {
-  values result;
-  for (const double value : list) result.push_back(f(value));
-  return result;
-}
 
 /// 2e-15 between implementations, twice that where the ends are computed too, or what the
 /// peers' rounding adds.

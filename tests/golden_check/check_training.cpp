@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "batch.hpp"
 #include "diffusion/loss_weight.hpp"
 #include "diffusion/preconditioning.hpp"
 #include "diffusion/schedules/training_sigmas.hpp"
@@ -16,12 +17,6 @@ namespace {
 
 namespace d = diffusion;
 using values = std::vector<double>;
-
-values mapped(const values& list, const auto& f) {
-  values result;
-  for (const double value : list) result.push_back(f(value));
-  return result;
-}
 
 void check_min_snr(const record& file, precision p, report& result) {
   const auto schedule = read_schedule(file.object("schedule"));

@@ -26,6 +26,12 @@ std::vector<T> run(const Schedule& schedule, const Grid& grid, const S& sampler,
   return x;
 }
 
+/// Values as a batch of `count` samples.
+template <class T>
+diffusion::rows<T> in_rows(std::vector<T>& values, std::size_t count) {
+  return {std::span<T>(values), count};
+}
+
 /// `size` draws of N(0, 1).
 template <class T = double>
 std::vector<T> normals(std::size_t size, std::uint64_t seed = 1) {
