@@ -34,6 +34,7 @@ static_assert(Predictor<plain_function, float>);
 static_assert(!Predictor<plain_function, double>);
 static_assert(!Predictor<plain_function, float, double>);
 static_assert(Predictor<predictor_of<plain_function>, float>);
+static_assert(Predictor<const predictor_of<plain_function>, float>);
 static_assert(Predictor<support::perfect_network<support::gaussian>, double, double>);
 
 TEST_CASE("A predictor predicts epsilon unless it says otherwise") {

@@ -133,6 +133,57 @@ TEST_CASE("A limit of x0 that is not reached changes nothing in a correction") {
   CHECK(run({}, normals(33), 3, {.x0 = x0_clip{0.5}}) != run({}, normals(33), 3));
 }
 
+TEST_CASE("A correction takes the score of the thresholded x0, and its norm") {
+  const auto start = normals(11);
+  auto x = start;
+  workspace<double> work;
+  const std::vector<int> times{50, 25};
+  const run_path path(schedule, explicit_grid(100, times));
+  predictor_corrector_run<double, int> run(path, reverse_diffusion{}, {.snr = 0.2},
+                                           rows<double>(std::span<double>(x), 1), work,
+                                           {.x0 = dynamic_threshold{.ratio = 1, .max = 100}});
+  const auto& [from, to, eval] = path[0];
+  std::vector<double> z(11), score(11);
+  const philox_normal same = noise;
+  same(0, 1, std::span<double>(z));
+  double largest = 1;
+  for (const double value : start)
+    largest = std::max(largest, std::abs(support::mixture{}(value, from.level).x0));
+  REQUIRE(largest > 1.01);
+  double z_squares = 0;
+  double score_squares = 0;
+  for (std::size_t j = 0; j < 11; ++j) {
+    const double x0_hat = support::mixture{}(start[j], from.level).x0 / largest;
+    score[j] = (from.level.alpha * x0_hat - start[j]) / (from.level.sigma * from.level.sigma);
+    z_squares += z[j] * z[j];
+    score_squares += score[j] * score[j];
+  }
+  const double kept = from.level.alpha / to.level.alpha;
+  const double size = 2 * kept * kept * 0.2 * 0.2 * z_squares / score_squares;
+  run.step(network, noise);
+  for (std::size_t j = 0; j < 11; ++j)
+    CHECK(x[j] == Approx(start[j] + size * score[j] + std::sqrt(2 * size) * z[j]).margin(1e-12));
+}
+
+TEST_CASE("A correction of 16-bit elements is that of their values in double, rounded") {
+  const auto ones = [](auto, const auto&, auto out) {
+    for (auto& value : out.data()) value = std::remove_cvref_t<decltype(value)>(1.0);
+  };
+  const auto corrected = [&]<class T>(std::vector<T> x) {
+    for (std::size_t j = 0; j < x.size(); ++j) x[j] = T(0.25 * static_cast<double>(j));
+    workspace<T> work;
+    predictor_corrector_run<T, int> run(run_path(schedule, grid), reverse_diffusion{}, {},
+                                        rows<T>(std::span<T>(x), 1), work);
+    run.step(ones, noise);
+    return x;
+  };
+  const auto exact = corrected(std::vector<double>(11));
+  const auto x = corrected(std::vector<bfloat16>(11));
+  // The result and each normal are rounded to 8 bits; the norm of the normals shares in the latter.
+  for (std::size_t j = 0; j < x.size(); ++j)
+    CHECK(static_cast<float>(x[j]) == Approx(exact[j]).margin(0x1p-8 * (std::abs(exact[j]) + 8)));
+}
+
 TEST_CASE("A predictor-corrector run that is saved and restored at any stage is bit-identical") {
   const auto whole = run({.steps = 2}, normals(33), 3);
   auto x = normals(33);

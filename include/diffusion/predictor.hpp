@@ -34,6 +34,9 @@ struct predictor_of {
   template <class... Args>
   requires std::invocable<F&, Args...>
   void operator()(Args&&... args) { function(std::forward<Args>(args)...); }
+  template <class... Args>
+  requires std::invocable<const F&, Args...>
+  void operator()(Args&&... args) const { function(std::forward<Args>(args)...); }
 
   template <class... Args>
   requires requires(F& f, Args&&... args) { f.vector_jacobian(std::forward<Args>(args)...); }

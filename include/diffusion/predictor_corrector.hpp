@@ -170,7 +170,7 @@ class predictor_corrector_run {
     const T* const out = output()[i].data();
     const auto square_of = [&](auto epsilon) {
       return detail::ordered_sum(x_.row_size(), [=](std::size_t j) {
-        const double e = epsilon(static_cast<double>(x[j]), static_cast<double>(out[j]));
+        const double e = epsilon(detail::widened(x[j]), detail::widened(out[j]));
         return e * e;
       });
     };
@@ -192,7 +192,7 @@ class predictor_corrector_run {
     for (std::size_t i = 0; i < x_.count(); ++i) {
       noise(options_.first_sample + i, static_cast<std::uint32_t>(stage_ + 1), z);
       const double of_noise = std::sqrt(detail::ordered_sum(
-          z.size(), [&](std::size_t j) { return static_cast<double>(z[j]) * static_cast<double>(z[j]); }));
+          z.size(), [&](std::size_t j) { return detail::widened(z[j]) * detail::widened(z[j]); }));
       const double of_score = std::sqrt(squared_epsilon(i)) / sigma;
       if (!(of_score > 0)) detail::invalid("norm of the score", of_score, "(0, inf)");
       norm_ratios_[i] = of_noise / of_score;
