@@ -132,7 +132,9 @@ TEST_CASE("times above the noise of the images are drawn evenly, and weighted", 
         const int t = static_cast<int>(batches.times()[i]) + 1;
         ++counts[static_cast<std::size_t>(t)];
         const auto level = schedule.level(t);
-        const double base = gamma > 0 ? diffusion::min_snr_weight(process.kind(), level, gamma) : 1;
+        const double base = gamma > 0 ? diffusion::output_weight(process.kind(), level,
+                                                                 diffusion::min_snr_weights(level, gamma))
+                                      : 1;
         CHECK(batches.weights()[i] == base * diffusion::recorrupt(level, noisy_data).weight);
       }
     }
