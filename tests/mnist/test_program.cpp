@@ -301,7 +301,7 @@ TEST_CASE("a network without classes takes no labels and no guidance", "[mnist][
   const workshop shop;
   REQUIRE(shop.train({"--unconditional"}).status == 0);
   const auto with = [&](const std::vector<std::string>& more) {
-    return run(joined({"eval", "--weights", shop.weights, "--n", "4", "--steps", "2"}, more));
+    return run(joined({"eval", "--weights", shop.weights, "--n", "20", "--steps", "2"}, more));
   };
   CHECK(with({}).status == 0);
   CHECK(!contains(with({}).out, "label agreement"));
@@ -390,8 +390,8 @@ TEST_CASE("wrong options and files give one line and status 2", "[mnist][program
       {{"eval", "--classifier", shop.weights}, shop.weights + ": no tensor \"conv1.weight\""},
       {{"eval", "--data", nowhere}, nowhere + "/train-images-idx3-ubyte.gz: not found"},
       {{"eval", "--n", "1"}, "n = 1, allowed: 20 up to what"},
-      {{"eval", "--n", "4", "--csv", nowhere}, "cannot write " + nowhere},
-      {{"eval", "--n", "4", "--csv", broken}, broken + ": has other columns"},
+      {{"eval", "--n", "20", "--csv", nowhere}, "cannot write " + nowhere},
+      {{"eval", "--n", "20", "--csv", broken}, broken + ": has other columns"},
   };
   const auto given = [](const std::vector<std::string>& words, const std::string& option) {
     return std::find(words.begin(), words.end(), option) != words.end();
