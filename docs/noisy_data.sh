@@ -21,7 +21,7 @@ mnist eval --weights clean.safetensors --noisy-data 0.3
 
 for name in clean ambient; do
   mnist denoise --weights $name.safetensors --noise 0.302 --steps 1 --count 500 --out all.png |
-    awk -v name=$name '$1 ~ /^[0-9]+$/ { sum += 4 * 10^(-$3 / 10); ++n } END { print name ": mean squared error " sum / n }'
+    awk -v name=$name '$1 ~ /^[0-9]+$/ { sum += 4 * 10^(-$5 / 10); ++n } END { print name ": mean squared error " sum / n }'
 done
 mnist denoise --weights ambient.safetensors --noise 0.302 --steps 1 --index 61 3 115 8 --out noisy_data_denoised.png
 mv noisy_data_*.png "$root/docs/images/"
