@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the table and the pictures of docs/training.md, "Without clean data", with its commands: a quarter of an hour on two idle
+# Makes the table and the pictures of docs/training.md, "Without clean data", with its commands: eleven minutes on two idle
 # cores.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
