@@ -19,6 +19,7 @@
 #include "diffusion/variational_bound.hpp"
 #include "io/atomic_file.hpp"
 #include "io/plot.hpp"
+#include "io/png.hpp"
 #include "names.hpp"
 
 namespace mnist {
@@ -49,8 +50,8 @@ std::vector<image_group> group(const labelled_images& images, bool by_label) {
     const auto label = images.labels[i];
     image_group& to = groups[by_label ? label : 0];
     if (by_label) to.labels.assign(batch, label);
-    for (const std::uint8_t pixel : std::span(images.images.pixels).subspan(i * area, area))
-      to.x0.push_back(static_cast<float>(pixel) / 127.5f - 1);
+    const auto values = to_values(std::span(images.images.pixels).subspan(i * area, area));
+    to.x0.insert(to.x0.end(), values.begin(), values.end());
   }
   std::erase_if(groups, [](const image_group& g) { return g.x0.empty(); });
   return groups;
