@@ -25,8 +25,7 @@ void denoise(const Schedule& schedule, double noise_to_signal, P&& predictor,
              rows<const std::type_identity_t<T>> y, rows<T> x0, workspace<T>& work,
              const x0_transform& transform = x0_keep{}, const E& executor = {}) {
   detail::require_rows("y", y, x0, x0.row_size());
-  if (!(noise_to_signal > 0 && std::isfinite(noise_to_signal)))
-    detail::invalid("noise_to_signal", noise_to_signal, "(0, inf)");
+  detail::require_positive("noise_to_signal", noise_to_signal);
   detail::require_x0_transform(transform);
   const auto [t, level] = schedule.find(noise_to_signal);
   const prediction_map map = x0_map(kind_of(predictor), level);

@@ -29,7 +29,7 @@ namespace diffusion {
 /// none.
 [[nodiscard]] inline double bits_per_dimension(double nats, std::size_t dimensions, double bin_width = 1) {
   if (dimensions == 0) detail::invalid("dimensions", dimensions, "at least 1");
-  if (!(bin_width > 0 && std::isfinite(bin_width))) detail::invalid("bin_width", bin_width, "(0, inf)");
+  detail::require_positive("bin_width", bin_width);
   return nats / (static_cast<double>(dimensions) * std::numbers::ln2) - std::log2(bin_width);
 }
 
@@ -38,7 +38,7 @@ template <Element T>
 [[nodiscard]] double prior_kl(noise_level last, std::span<const T> x0, double deviation = 1) {
   detail::require_level("last", last);
   if (last.sigma == 0) detail::invalid("last.sigma", last.sigma, "(0, inf)");
-  if (!(deviation > 0 && std::isfinite(deviation))) detail::invalid("deviation", deviation, "(0, inf)");
+  detail::require_positive("deviation", deviation);
   const double log_variance = 2 * std::log(last.sigma);
   const double log_prior = 2 * std::log(deviation);
   return detail::ordered_sum(x0.size(), [=](std::size_t j) {
@@ -63,8 +63,7 @@ struct bound_term {
 /// β̃ in Σ.
 [[nodiscard]] inline bound_term make_bound_term(prediction kind, noise_level from, noise_level to,
                                                 reverse_variance variance, double clean_variance) {
-  if (!(clean_variance > 0 && std::isfinite(clean_variance)))
-    detail::invalid("clean_variance", clean_variance, "(0, inf)");
+  detail::require_positive("clean_variance", clean_variance);
   const step_coefficients mean = posterior(from, to);
   if (to.sigma > 0 && mean.noise == 0)
     detail::invalid("to.sigma", to.sigma, "that of a level with less noise than `from`");

@@ -65,7 +65,7 @@ struct p2_options {
 [[nodiscard]] inline error_weights p2_weights(noise_level level, p2_options options = {}) {
   const auto [k, gamma] = options;
   detail::require_level("level", level);
-  if (!(k > 0 && std::isfinite(k))) detail::invalid("k", k, "(0, inf)");
+  detail::require_positive("k", k);
   if (!(gamma >= 0 && std::isfinite(gamma))) detail::invalid("gamma", gamma, "[0, inf)");
   const double ratio = snr(level);
   const double epsilon = std::pow(k + ratio, -gamma);
@@ -77,7 +77,7 @@ struct p2_options {
 /// al. 2022, table 1; see edm_preconditioning). x0 is infinite for clean data, epsilon at zero SNR.
 [[nodiscard]] inline error_weights edm_weights(noise_level level, double sigma_data = 0.5) {
   detail::require_level("level", level);
-  if (!(sigma_data > 0 && std::isfinite(sigma_data))) detail::invalid("sigma_data", sigma_data, "(0, inf)");
+  detail::require_positive("sigma_data", sigma_data);
   const double ratio = snr(level);
   const double data = 1 / (sigma_data * sigma_data);
   return {ratio + data, 1 + data / ratio};

@@ -118,7 +118,7 @@ template <class Arch = default_arch, Element T>
                                const sure_outputs<T>& gradient) {
   detail::require_level("level", level);
   if (level.alpha == 0) detail::invalid("alpha", level.alpha, "(0, inf): the data's own level");
-  if (!(h > 0 && std::isfinite(h))) detail::invalid("h", h, "(0, inf)");
+  detail::require_positive("h", h);
   detail::require_size("b", b.size(), x_t.size());
   detail::require_size("output.at", output.at.size(), x_t.size());
   detail::require_size("output.plus", output.plus.size(), x_t.size());

@@ -32,9 +32,6 @@ concept Preconditioning = requires(const P& p, double sigma) {
 };
 
 namespace detail {
-inline void require_sigma(double sigma) {
-  if (!(sigma > 0 && std::isfinite(sigma))) invalid("sigma", sigma, "(0, inf)");
-}
 /// F = n, from a state that has unit variance if the data have.
 inline preconditioning of_noise(double sigma, double c_noise) {
   return {.c_skip = 1, .c_out = -sigma, .c_in = 1 / std::hypot(1, sigma), .c_noise = c_noise};
@@ -46,8 +43,8 @@ inline preconditioning of_noise(double sigma, double c_noise) {
 struct edm_preconditioning {
   double sigma_data = 0.5;
   [[nodiscard]] preconditioning operator()(double sigma) const {
-    detail::require_sigma(sigma);
-    if (!(sigma_data > 0 && std::isfinite(sigma_data))) detail::invalid("sigma_data", sigma_data, "(0, inf)");
+    detail::require_positive("sigma", sigma);
+    detail::require_positive("sigma_data", sigma_data);
     const double total = std::hypot(sigma, sigma_data);
     const double kept = sigma_data / total;
     return {.c_skip = kept * kept, .c_out = sigma * kept, .c_in = 1 / total, .c_noise = std::log(sigma) / 4};
@@ -61,7 +58,7 @@ struct vp_preconditioning {
   double beta_min = 0.1;  ///< (0, inf)
   int M = 1000;           ///< steps that the network was trained on
   [[nodiscard]] preconditioning operator()(double sigma) const {
-    detail::require_sigma(sigma);
+    detail::require_positive("sigma", sigma);
     detail::require_vp_range(beta_d, beta_min);
     if (M < 1) detail::invalid("M", M, "at least 1");
     return detail::of_noise(sigma, (M - 1) * detail::vp_time(sigma, beta_d, beta_min));
@@ -71,7 +68,7 @@ struct vp_preconditioning {
 /// Variance exploding networks of σ times the score (Song et al. 2021): F = -n.
 struct ve_preconditioning {
   [[nodiscard]] preconditioning operator()(double sigma) const {
-    detail::require_sigma(sigma);
+    detail::require_positive("sigma", sigma);
     return {.c_skip = 1, .c_out = sigma, .c_in = 1, .c_noise = std::log(sigma / 2)};
   }
 };
@@ -83,13 +80,13 @@ class iddpm_preconditioning {
   explicit iddpm_preconditioning(iddpm_sigma_options options = {}) : u_(iddpm_sigma_table(options)) {}
 
   [[nodiscard]] preconditioning operator()(double sigma) const {
-    detail::require_sigma(sigma);
+    detail::require_positive("sigma", sigma);
     return detail::of_noise(sigma, static_cast<double>(u_.size()) - 2 - static_cast<double>(nearest(sigma)));
   }
 
   /// The entry of the table nearest to σ: where the network is at home.
   [[nodiscard]] double round(double sigma) const {
-    detail::require_sigma(sigma);
+    detail::require_positive("sigma", sigma);
     return u_[nearest(sigma)];
   }
 

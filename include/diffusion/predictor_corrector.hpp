@@ -42,7 +42,7 @@ class predictor_corrector_run {
         executor_(std::move(executor)),
         row_plans_(x.count()),
         norm_ratios_(x.count()) {
-    detail::require_snr(corrector.snr);
+    detail::require_positive("snr", corrector.snr);
     if (corrector.steps < 0) detail::invalid("steps", corrector.steps, "at least 0");
     detail::require_x0_transform(options_.x0);
     for (const path_step& step : path) {

@@ -77,7 +77,7 @@ double finite_difference_score_matching(prediction kind, noise_level level, doub
   detail::require_rows("output_minus", output_minus, gradient_plus, size);
   detail::require_rows("gradient_minus", gradient_minus, gradient_plus, size);
   detail::require_size("losses", losses.size(), gradient_plus.count());
-  if (!(h > 0 && std::isfinite(h))) detail::invalid("h", h, "(0, inf)");
+  detail::require_positive("h", h);
   const prediction_map score = score_map(kind, level);
   const double of_x = score.scale * score.x;
   const double of_output = score.scale * score.model;  // ∂s/∂output

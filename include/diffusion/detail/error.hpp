@@ -1,6 +1,7 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <stdexcept>
@@ -29,6 +30,11 @@ template <class... Parts>
   constexpr std::string_view quote = std::convertible_to<decltype(value), std::string_view> ? "\"" : "";
   throw std::invalid_argument(
       text("diffusion: ", symbol, " = ", quote, value, quote, ", allowed: ", allowed));
+}
+
+/// Throws std::invalid_argument unless the value is in (0, inf).
+inline void require_positive(std::string_view symbol, double value) {
+  if (!(value > 0 && std::isfinite(value))) invalid(symbol, value, "(0, inf)");
 }
 
 /// Throws std::invalid_argument that names both sizes unless they are equal.

@@ -24,7 +24,7 @@ void integrate(Flow& flow, double from, double to, const log_likelihood_options&
                std::vector<double>& state) {
   detail::require_range({from, from});
   detail::require_range({to, to});
-  if (!(options.atol > 0 && std::isfinite(options.atol))) detail::invalid("atol", options.atol, "(0, inf)");
+  detail::require_positive("atol", options.atol);
   if (!(options.rtol >= 0 && std::isfinite(options.rtol))) detail::invalid("rtol", options.rtol, "[0, inf)");
   const auto limited = [&](const std::vector<double>& at, std::vector<double>& derivative, double log_sigma) {
     if (flow.evaluations() >= options.max_evaluations)

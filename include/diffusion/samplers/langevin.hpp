@@ -16,9 +16,6 @@ namespace detail {
   return {.x = 1 - pull, .x0 = pull * level.alpha, .noise = std::sqrt(2 * size)};
 }
 
-inline void require_snr(double snr) {
-  if (!(snr > 0 && std::isfinite(snr))) invalid("snr", snr, "(0, inf)");
-}
 
 /// n steps of Langevin dynamics at a point of a path, each of size τ.
 inline void langevin_steps(trace& run, traced& x, const path_point& at, double size, int steps) {
@@ -40,7 +37,7 @@ struct annealed_langevin {
   bool denoise = true;  ///< one more evaluation that replaces x by α x̂0 at the end, where that is clean data
 
   [[nodiscard]] run_plan plan(const run_path& path) const {
-    if (!(step > 0 && std::isfinite(step))) detail::invalid("step", step, "(0, inf)");
+    detail::require_positive("step", step);
     if (steps < 1) detail::invalid("steps", steps, "at least 1");
     path.require_chained();
     const double last = path.noise_to_signal(path.size() - 1);
@@ -73,7 +70,7 @@ struct langevin_corrected {
   int corrections = 1;  ///< before each step, at least 1
 
   [[nodiscard]] run_plan plan(const run_path& path) const {
-    detail::require_snr(snr);
+    detail::require_positive("snr", snr);
     if (corrections < 1) detail::invalid("corrections", corrections, "at least 1");
     trace run(path);
     traced x = run.x();

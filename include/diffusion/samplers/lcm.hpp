@@ -17,11 +17,8 @@ struct lcm {
   double time_offset = -1;
 
   [[nodiscard]] run_plan plan(const run_path& path) const {
-    const auto require_positive = [](const char* symbol, double value) {
-      if (!(value > 0 && std::isfinite(value))) detail::invalid(symbol, value, "(0, inf)");
-    };
-    require_positive("timestep_scaling", timestep_scaling);
-    require_positive("sigma_data", sigma_data);
+    detail::require_positive("timestep_scaling", timestep_scaling);
+    detail::require_positive("sigma_data", sigma_data);
     if (!std::isfinite(time_offset)) detail::invalid("time_offset", time_offset, "(-inf, inf)");
     run_plan plan;
     plan.stages.reserve(path.size());

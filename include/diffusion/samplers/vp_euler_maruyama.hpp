@@ -20,7 +20,7 @@ struct vp_euler_maruyama {
 
   [[nodiscard]] run_plan plan(const run_path& path) const {
     if (!(beta_min >= 0 && std::isfinite(beta_min))) detail::invalid("beta_min", beta_min, "[0, inf)");
-    if (!(beta_max > 0 && std::isfinite(beta_max))) detail::invalid("beta_max", beta_max, "(0, inf)");
+    detail::require_positive("beta_max", beta_max);
     if (peer == compat::k_diffusion) detail::invalid("peer", "k_diffusion", "none, diffusers");
     const bool as_diffusers = peer == compat::diffusers;
     trace run(path);

@@ -15,7 +15,7 @@ struct cosine_options {
 template <std::floating_point Real = double>
 [[nodiscard]] discrete_schedule<Real> cosine_schedule(int steps, cosine_options options = {}) {
   if (steps < 1) detail::invalid("steps", steps, "at least 1");
-  if (!(options.s > 0 && std::isfinite(options.s))) detail::invalid("s", options.s, "(0, inf)");
+  detail::require_positive("s", options.s);
   detail::require_max_beta(options.max_beta);
   const auto angle = [&](int t) {
     return std::numbers::pi / 2 * (double(t) / steps + options.s) / (1 + options.s);

@@ -34,7 +34,7 @@ struct iddpm_sigma_options {
 [[nodiscard]] inline std::vector<double> iddpm_sigma_table(iddpm_sigma_options options = {}) {
   if (options.M < 1) detail::invalid("M", options.M, "at least 1");
   if (!(options.C_1 > 0 && options.C_1 < 1)) detail::invalid("C_1", options.C_1, "(0, 1)");
-  if (!(options.C_2 > 0 && std::isfinite(options.C_2))) detail::invalid("C_2", options.C_2, "(0, inf)");
+  detail::require_positive("C_2", options.C_2);
   const auto alpha_bar = [&](int j) {
     const double sine = std::sin(std::numbers::pi / 2 * j / options.M / (options.C_2 + 1));
     return sine * sine;

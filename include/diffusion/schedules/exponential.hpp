@@ -8,7 +8,7 @@ namespace diffusion {
 template <std::floating_point Real = double>
 [[nodiscard]] discrete_schedule<Real> exponential_schedule(int steps, double rate = 12,
                                                            double max_beta = 0.999) {
-  if (!(rate > 0 && std::isfinite(rate))) detail::invalid("rate", rate, "(0, inf)");
+  detail::require_positive("rate", rate);
   if (steps < 1) detail::invalid("steps", steps, "at least 1");
   detail::require_max_beta(max_beta);
   const double beta = std::min(-std::expm1(-rate / steps), max_beta);

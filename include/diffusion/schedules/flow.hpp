@@ -27,7 +27,7 @@ struct flow_schedule {
 /// σ/α multiplied by `shift` > 0: s → shift s / (1 + (shift-1) s). Larger images need more noise to lose as
 /// much (Esser et al. 2024, eq. 23).
 [[nodiscard]] inline double flow_shift(double s, double shift) {
-  if (!(shift > 0 && std::isfinite(shift))) detail::invalid("shift", shift, "(0, inf)");
+  detail::require_positive("shift", shift);
   if (!(s >= 0 && s <= 1)) detail::invalid("s", s, "[0, 1]");
   return shift * s / (shift * s + (1 - s));
 }

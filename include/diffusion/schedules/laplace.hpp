@@ -18,7 +18,7 @@ struct laplace_options {
 template <std::floating_point Real = double>
 [[nodiscard]] discrete_schedule<Real> laplace_schedule(int steps, laplace_options options = {}) {
   if (!std::isfinite(options.location)) detail::invalid("location", options.location, "(-inf, inf)");
-  if (!(options.scale > 0 && std::isfinite(options.scale))) detail::invalid("scale", options.scale, "(0, inf)");
+  detail::require_positive("scale", options.scale);
   const auto f = [&](double u) {
     const double side = u <= 0.5 ? 1 : -1;
     // 1e-6 keeps the logarithm finite at both ends.

@@ -35,14 +35,12 @@ template <NoiseSchedule Schedule>
 namespace detail {
 
 inline void require_range(sigma_range range) {
-  if (!(range.max > 0 && std::isfinite(range.max))) invalid("sigma_range.max", range.max, "(0, inf)");
+  require_positive("sigma_range.max", range.max);
   if (!(range.min > 0 && range.min <= range.max))
     invalid("sigma_range.min", range.min, text("(0, ", range.max, "]"));
 }
 
-inline void require_rho(double rho) {
-  if (!(rho > 0 && std::isfinite(rho))) invalid("rho", rho, "(0, inf)");
-}
+inline void require_rho(double rho) { require_positive("rho", rho); }
 
 /// f(r) for r = 0, 1/(n-1), …, 1; a single value is f(0).
 template <class F>
@@ -100,7 +98,7 @@ namespace detail {
 
 inline void require_vp_range(double beta_d, double beta_min) {
   if (!(beta_d >= 0 && std::isfinite(beta_d))) invalid("beta_d", beta_d, "[0, inf)");
-  if (!(beta_min > 0 && std::isfinite(beta_min))) invalid("beta_min", beta_min, "(0, inf)");
+  require_positive("beta_min", beta_min);
 }
 
 /// The t of that process where it has this σ; of β_min < 0, where there may be two, the later.

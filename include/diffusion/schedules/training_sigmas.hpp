@@ -15,9 +15,6 @@ namespace detail {
 inline void require_unit(double u) {
   if (!(u >= 0 && u <= 1)) invalid("u", u, "[0, 1]");
 }
-inline void require_positive(std::string_view symbol, double value) {
-  if (!(value > 0 && std::isfinite(value))) invalid(symbol, value, "(0, inf)");
-}
 }  // namespace detail
 
 /// ln σ = loc + scale z, z ~ N(0, 1) (Karras et al. 2022, table 1).
